@@ -1,0 +1,1 @@
+"""The local HTTP API: routes, schemas, access rules, problem documents."""

@@ -1,0 +1,146 @@
+"""What a webhook says, byte for byte: an event's body is frozen once and never serialised again."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from daemon.core.ids import EventId, TaskId
+from daemon.core.observation import Ended, Json, Output, Response, TaskError
+from daemon.core.record import TaskRecord
+from daemon.core.wall import rfc3339, rfc3339_or_none
+
+BODY_LIMIT = 256 * 1024
+RESPONSE_LIMIT = 64 * 1024
+MESSAGE_LIMIT = 4 * 1024
+URL_LIMIT = 8 * 1024
+OUTPUTS_LIMIT = 100
+_TRIMMED = 16
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Event:
+    """An immutable message: its id is every delivery's ``webhook-id``, its body is what every attempt signs."""
+
+    id: EventId
+    type: str
+    task_id: TaskId | None
+    created_at: float
+    body: bytes
+
+
+def ending_event(event_id: EventId, record: TaskRecord, ended: Ended, *, detected_at: float, polls: int) -> Event:
+    """Freeze the one terminal event of *record*; at most 256 KiB, the provider's body giving way first."""
+    data = _task_data(record, ended.outcome, ended.outputs, ended.error) | {
+        "timing": {
+            "registered_at": rfc3339(record.registered_at),
+            "started_at": rfc3339_or_none(ended.started_at),
+            "finished_at": rfc3339_or_none(ended.finished_at),
+            "detected_at": rfc3339(detected_at),
+            "polls": polls,
+        },
+        **_response(ended.response),
+    }
+    return _frozen(event_id, f"task.{ended.outcome}", record.id, data, created_at=detected_at)
+
+
+def progress_event(
+    event_id: EventId, record: TaskRecord, kind: str, *, progress: float | None, polls: int, seen_at: float
+) -> Event:
+    """Freeze a ``task.running`` or ``task.progress`` event for a task that lives."""
+    data = _task_data(record, "running", (), None) | {
+        "progress": progress,
+        "timing": {
+            "registered_at": rfc3339(record.registered_at),
+            "started_at": rfc3339_or_none(record.started_at),
+            "finished_at": None,
+            "detected_at": rfc3339(seen_at),
+            "polls": polls,
+        },
+        "response": None,
+        "response_omitted": None,
+    }
+    return _frozen(event_id, f"task.{kind}", record.id, data, created_at=seen_at)
+
+
+def operational_event(event_id: EventId, kind: str, data: Mapping[str, Json], *, created_at: float) -> Event:
+    """Freeze an event about the daemon itself, such as ``provider.credentials_rejected``."""
+    return _frozen(event_id, kind, None, dict(data), created_at=created_at)
+
+
+def fitted(ended: Ended) -> Ended:
+    """Return *ended* cut to the bounds of an event: text, outputs and the provider's body."""
+    return replace(
+        ended,
+        outputs=tuple(output for output in ended.outputs if len(output.url) <= URL_LIMIT)[:OUTPUTS_LIMIT],
+        error=None if ended.error is None else _fitted_error(ended.error),
+        response=_fitted_response(ended.response),
+    )
+
+
+def encode(value: Json) -> bytes:
+    """Serialise compactly as UTF-8; what UTF-8 cannot carry (a lone surrogate) becomes a question mark."""
+    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    return text.encode("utf-8", "replace")
+
+
+def outputs_json(outputs: tuple[Output, ...]) -> list[Json]:
+    """Return *outputs* as events and the API show them."""
+    return [
+        {
+            "url": output.url,
+            "kind": output.kind,
+            "needs_auth": output.needs_auth,
+            "expires_at": rfc3339_or_none(output.expires_at),
+        }
+        for output in outputs
+    ]
+
+
+def error_json(error: TaskError | None) -> Json:
+    """Return *error* as events and the API show it."""
+    return None if error is None else {"code": error.code, "message": error.message, "kind": error.kind}
+
+
+def _task_data(
+    record: TaskRecord, status: str, outputs: tuple[Output, ...], error: TaskError | None
+) -> dict[str, Json]:
+    return {
+        "task_id": record.id,
+        "provider": record.provider,
+        "remote_id": record.remote_id,
+        "model": record.model,
+        "status": status,
+        "outputs": outputs_json(outputs),
+        "error": error_json(error),
+        "metadata": record.metadata,
+    }
+
+
+def _frozen(event_id: EventId, kind: str, task_id: TaskId | None, data: dict[str, Json], *, created_at: float) -> Event:
+    envelope: dict[str, Json] = {"type": kind, "timestamp": rfc3339(created_at), "data": data}
+    body = encode(envelope)
+    if len(body) > BODY_LIMIT:
+        body = encode(envelope | {"data": _trimmed(data)})
+    return Event(id=event_id, type=kind, task_id=task_id, created_at=created_at, body=body)
+
+
+def _trimmed(data: dict[str, Json]) -> dict[str, Json]:
+    outputs = data.get("outputs")
+    kept = outputs[:_TRIMMED] if isinstance(outputs, list) else outputs
+    return data | {"outputs": kept, "response": None, "response_omitted": "event_too_large"}
+
+
+def _response(response: Response) -> dict[str, Json]:
+    return {"response": response.body, "response_omitted": response.omitted}
+
+
+def _fitted_response(response: Response) -> Response:
+    if response.body is None or len(encode(response.body)) <= RESPONSE_LIMIT:
+        return response
+    return Response(omitted="too_large")
+
+
+def _fitted_error(error: TaskError) -> TaskError:
+    return replace(error, code=None if error.code is None else error.code[:256], message=error.message[:MESSAGE_LIMIT])

@@ -1,0 +1,157 @@
+"""The verdict: what one observation means for one task.
+
+The rule guarded here is that a task ends only on an answer positively recognised as final, on three *not found* (or
+*forbidden*) answers in a row that span a grace, or on our own deadline. Everything else is no news: wait and look
+again.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TypeAlias, assert_never
+
+from daemon.core.cadence import Cadence
+from daemon.core.observation import Ended, Missed, Observation, Pending, TaskError
+from daemon.core.task import Miss, Outcome, Status, Streak, Task, Wish
+
+HINT_CAP = 3600.0
+_LOST = {Miss.NOT_FOUND: "not_found", Miss.FORBIDDEN: "forbidden"}
+_LANES_FAULT = frozenset({Miss.UNAUTHORIZED, Miss.THROTTLED})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Patience:
+    """How long no news is borne: seconds, and answers in a row; ``backoff`` is also the least gap after any poll."""
+
+    grace: float = 60.0
+    answers: int = 3
+    backoff: float = 2.0
+    backoff_cap: float = 60.0
+    result_grace: float = 600.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wait:
+    """Look again after ``delay`` seconds; ``tell`` names the interim events the registration wished for."""
+
+    task: Task
+    delay: float
+    tell: tuple[Wish, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finish:
+    """The task is over; *ended* says how."""
+
+    task: Task
+    ended: Ended
+
+
+Verdict: TypeAlias = Wait | Finish
+
+
+def judge(task: Task, seen: Observation, cadence: Cadence, *, patience: Patience, now: float, roll: float) -> Verdict:
+    """Return what *seen*, the answer to one poll of *task*, means at monotonic *now*; *roll* in [0, 1) is jitter."""
+    polled = replace(task, polls=task.polls + 1)
+    match seen:
+        case Ended():
+            return Finish(task=polled, ended=seen)
+        case Pending():
+            return _alive(polled, seen, cadence, floor=patience.backoff, now=now)
+        case Missed():
+            return _missed(polled, seen, patience, now=now, roll=roll)
+        case _:
+            assert_never(seen)
+
+
+def overdue(task: Task, now: float) -> Finish | None:
+    """End *task* by our deadline without a poll, where no poll can be made (a parked or unreachable lane)."""
+    return Finish(task=task, ended=_timed_out(task)) if now >= task.deadline else None
+
+
+def _alive(task: Task, seen: Pending, cadence: Cadence, *, floor: float, now: float) -> Verdict:
+    current = replace(
+        task,
+        status=seen.status,
+        progress=task.progress if seen.progress is None else seen.progress,
+        queue_position=seen.queue_position,
+        started_at=seen.started_at or task.started_at,
+        misses=0,
+        streak=None,
+        last_miss=None,
+    )
+    if now >= task.deadline:
+        return Finish(task=current, ended=_timed_out(current))
+    plan = cadence.next(current, now)
+    hint = min(max(seen.hint or 0.0, 0.0), HINT_CAP)
+    reason = plan.reason if plan.delay >= hint else f"the provider asks for {hint:g} s"
+    waiting = _wait(current, max(plan.delay, hint), reason, floor=floor, now=now)
+    return replace(waiting, tell=_wished(task, current))
+
+
+def _missed(task: Task, seen: Missed, patience: Patience, *, now: float, roll: float) -> Verdict:
+    streak = _streak(task, seen.miss, now)
+    current = replace(task, misses=task.misses + 1, streak=streak, last_miss=f"{seen.miss}: {seen.detail}"[:300])
+    ended = _verdict_of_silence(current, seen, streak, patience, now=now)
+    if ended is not None:
+        return Finish(task=current, ended=ended)
+    delay = _patient_delay(current, seen, patience, roll=roll)
+    return _wait(current, delay, f"again after no news ({seen.miss})", floor=patience.backoff, now=now)
+
+
+def _verdict_of_silence(task: Task, seen: Missed, streak: Streak, patience: Patience, *, now: float) -> Ended | None:
+    in_a_row = streak.count >= patience.answers
+    if seen.known is not None and (now >= task.deadline or (in_a_row and now - streak.since >= patience.result_grace)):
+        return replace(seen.known, response=replace(seen.known.response, omitted="result_unavailable"))
+    if seen.miss in _LOST and in_a_row and now - streak.since >= patience.grace:
+        return _lost(seen, _LOST[seen.miss])
+    if now >= task.deadline:
+        return _timed_out(task)
+    return None
+
+
+def _patient_delay(task: Task, seen: Missed, patience: Patience, *, roll: float) -> float:
+    if seen.miss in _LOST:
+        return max(patience.backoff, patience.grace / (patience.answers - 1))
+    if seen.miss in _LANES_FAULT:
+        return max(patience.backoff, min(seen.retry_after or 0.0, HINT_CAP))
+    ceiling = min(patience.backoff_cap, patience.backoff * 2.0 ** min(task.misses, 16))
+    wish = min(max(seen.retry_after or 0.0, 0.0), HINT_CAP)
+    return max(patience.backoff + (ceiling - patience.backoff) * roll, wish)
+
+
+def _wait(task: Task, delay: float, reason: str, *, floor: float, now: float) -> Wait:
+    left = max(task.deadline - now, floor)
+    if left < delay:
+        delay, reason = left, "last look at the deadline"
+    return Wait(task=replace(task, next_at=now + delay, next_reason=reason), delay=delay)
+
+
+def _streak(task: Task, miss: Miss, now: float) -> Streak:
+    before = task.streak
+    if before is not None and before.miss is miss:
+        return replace(before, count=before.count + 1)
+    return Streak(miss=miss, count=1, since=now)
+
+
+def _wished(before: Task, after: Task) -> tuple[Wish, ...]:
+    tell = []
+    if after.status is Status.RUNNING and before.status is Status.QUEUED and Wish.RUNNING in after.wishes:
+        tell.append(Wish.RUNNING)
+    if after.progress is not None and after.progress != before.progress and Wish.PROGRESS in after.wishes:
+        tell.append(Wish.PROGRESS)
+    return tuple(tell)
+
+
+def _timed_out(task: Task) -> Ended:
+    told = f"; the last poll brought {task.last_miss}" if task.last_miss else f"; last seen {task.status}"
+    outcome: Outcome = Status.TIMED_OUT
+    return Ended(
+        outcome=outcome,
+        started_at=task.started_at,
+        error=TaskError(code="deadline", message=f"not ended by the deadline{told}", kind="timeout"),
+    )
+
+
+def _lost(seen: Missed, code: str) -> Ended:
+    return Ended(outcome=Status.LOST, error=TaskError(code=code, message=seen.detail, kind="lost"))

@@ -1,0 +1,171 @@
+"""A lane: one provider account's, or one endpoint's, due work and the limits it starts under.
+
+The lane is asked, never runs: ``take(now)`` answers the next key that may start, ``ready_at()`` when asking again
+makes sense. Its limits hold together: due time, slots, window, rate (GCRA), hold, breaker. Times are monotonic.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from heapq import heapify, heappop, heappush
+from math import inf
+
+from daemon.core.breaker import Breaker, Temper
+
+TOLERANCE = 0.001
+
+
+@dataclass(slots=True)
+class Pace:
+    """A rate by the generic cell rate algorithm: one stored time, a burst, 1 ms of tolerance against float dust.
+
+    ``rate`` is starts per second, infinite for no limit. Allowed where now >= tat - (burst - 1) / rate.
+    """
+
+    rate: float
+    burst: float = 1.0
+    tat: float = 0.0
+
+    def ready_at(self) -> float:
+        """The moment from which a start is allowed."""
+        return 0.0 if self.rate == inf else self.tat - (self.burst - 1) / self.rate
+
+    def allows(self, now: float) -> bool:
+        """Whether a start is allowed at *now*."""
+        return now + TOLERANCE >= self.ready_at()
+
+    def spend(self, now: float) -> None:
+        """Account for a start at *now*."""
+        if self.rate != inf:
+            self.tat = max(self.tat, now) + 1 / self.rate
+
+    def forget_burst(self, now: float) -> None:
+        """Start with no burst in hand, so that a restart cannot add one to the account's limit."""
+        if self.rate != inf:
+            self.tat = max(self.tat, now + (self.burst - 1) / self.rate)
+
+
+class Agenda:
+    """What is due when: a heap with lazy removal and an index, smallest due time first."""
+
+    __slots__ = ("_due", "_heap")
+
+    def __init__(self) -> None:
+        self._heap: list[tuple[float, float, str]] = []
+        self._due: dict[str, tuple[float, float]] = {}
+
+    def __len__(self) -> int:
+        return len(self._due)
+
+    def __contains__(self, key: str) -> bool:
+        return key in self._due
+
+    def put(self, key: str, due: float, rank: float = 0.0) -> None:
+        """Set when *key* is due; among equals the smaller *rank* goes first."""
+        self._due[key] = (due, rank)
+        heappush(self._heap, (due, rank, key))
+        if len(self._heap) > 64 and len(self._heap) > 3 * len(self._due):
+            self._compact()
+
+    def discard(self, key: str) -> None:
+        """Forget *key*, if it is there."""
+        self._due.pop(key, None)
+
+    def first_due(self) -> float:
+        """When the first key is due; infinite if there is none."""
+        while self._heap:
+            due, rank, key = self._heap[0]
+            if self._due.get(key) == (due, rank):
+                return due
+            heappop(self._heap)
+        return inf
+
+    def pop(self) -> str:
+        """Remove and return the first key; ``first_due`` has just answered a finite time."""
+        key = heappop(self._heap)[2]
+        del self._due[key]
+        return key
+
+    def _compact(self) -> None:
+        self._heap = [(due, rank, key) for key, (due, rank) in self._due.items()]
+        heapify(self._heap)
+
+
+@dataclass(slots=True)
+class Lane:
+    """Due work and limits under one name.
+
+    ``slots`` bounds the tries in flight. ``window`` is the part of the slots in use: it starts small, doubles with
+    good answers and falls back on failures, so what hangs can never hold many slots.
+    """
+
+    name: str
+    slots: int
+    pace: Pace
+    breaker: Breaker = field(default_factory=lambda: Breaker(Temper()))
+    agenda: Agenda = field(default_factory=Agenda)
+    running: set[str] = field(default_factory=set)
+    held_until: float = 0.0
+    hold_reason: str | None = None
+    window: float = 2.0
+    is_trusted: bool = False
+    _again: dict[str, float] = field(default_factory=dict)
+
+    def __len__(self) -> int:
+        return len(self.agenda) + len(self.running)
+
+    def plan(self, key: str, due: float, rank: float = 0.0) -> None:
+        """Put *key* on the agenda for *due*; a key in flight is planned again when it comes back."""
+        if key in self.running:
+            self._again[key] = min(due, self._again.get(key, inf))
+        else:
+            self.agenda.put(key, due, rank)
+
+    def drop(self, key: str) -> None:
+        """Take *key* off the agenda; a try in flight ends by itself."""
+        self.agenda.discard(key)
+        self._again.pop(key, None)
+
+    def take(self, now: float) -> str | None:
+        """Start the first due key and return it, or None where a limit forbids it or nothing is due."""
+        if self.ready_at() > now + TOLERANCE:
+            return None
+        key = self.agenda.pop()
+        self.running.add(key)
+        self.pace.spend(now)
+        self.breaker.started()
+        return key
+
+    def ready_at(self) -> float:
+        """The moment at which ``take`` will answer a key; infinite while only an end of a try can free the lane."""
+        if len(self.running) >= min(self.slots, int(self.window)):
+            return inf
+        due = self.agenda.first_due()
+        if due == inf:
+            return inf
+        return max(due, self.pace.ready_at(), self.held_until, self.breaker.ready_at())
+
+    def done(self, key: str, due: float | None) -> None:
+        """Free the slot of *key*, and plan it for *due* unless that is None."""
+        self.running.discard(key)
+        again = self._again.pop(key, None)
+        if due is not None:
+            self.agenda.put(key, due if again is None else min(due, again))
+
+    def hold(self, until: float, reason: str) -> None:
+        """Start nothing before *until* (a provider's Retry-After); a later hold already set stands."""
+        if until > self.held_until:
+            self.held_until, self.hold_reason = until, reason
+
+    def went_well(self) -> bool:
+        """Note a good answer: widen the window, close the breaker; return whether it was open."""
+        self.is_trusted = True
+        if self.window < self.slots:
+            self.window = min(self.window * 2, float(self.slots))
+        return self.breaker.succeeded()
+
+    def went_badly(self, now: float) -> bool:
+        """Note an answer that blames the service: narrow the window; return whether the breaker opened."""
+        self.is_trusted = False
+        self.window = max(1.0, self.window / 2)
+        return self.breaker.failed(now)

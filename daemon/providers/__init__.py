@@ -1,0 +1,1 @@
+"""Provider definitions (data), and the HTTP client that reads answers by them."""

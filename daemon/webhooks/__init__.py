@@ -1,0 +1,1 @@
+"""The sender: sign, POST, classify the answer."""
