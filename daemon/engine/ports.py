@@ -138,7 +138,7 @@ class Watchlist(Protocol):
         ...
 
     async def note(self, tasks: Sequence[Task], shift: float) -> None:
-        """Record what polls changed (status, progress, polls, next poll) of tasks still live. May be lost in a crash."""
+        """Record what polls changed of tasks still live: status, progress, polls, next poll. A crash may lose it."""
         ...
 
     async def intend_result(self, task_id: TaskId, at: float) -> bool:
@@ -400,4 +400,27 @@ class Deliveries(Protocol):
 
     async def wait_for_event(self, after: int, seconds: float) -> None:
         """Return as soon as an event with ``seq`` above *after* is committed, or after *seconds*."""
+        ...
+
+
+# ---- what the engine tells whoever measures
+
+
+class Observer(Protocol):
+    """The metrics; labels are bounded: lane names, endpoint names (``url`` for all ad-hoc origins), closed lists."""
+
+    def polled(self, lane: str, result: str, *, lateness: float, seconds: float) -> None:
+        """Count a poll: its result (a status word, or a Miss), start minus due, and how long it took."""
+        ...
+
+    def ended(self, lane: str, outcome: str, *, polls: int, delay: float | None) -> None:
+        """Count an ending: polls it took, and detected minus the provider's finish time where that is known."""
+        ...
+
+    def attempted(self, endpoint: str, result: str, *, seconds: float, first_after: float | None) -> None:
+        """Count an attempt: ``delivered`` or a Refusal, its time, and for a first one the seconds since the event."""
+        ...
+
+    def work_crashed(self, kind: str) -> None:
+        """Count a bug that was contained."""
         ...
