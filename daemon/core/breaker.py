@@ -31,77 +31,69 @@ class Temper:
 
 @dataclass(slots=True)
 class Breaker:
-    """One lane's breaker; times are monotonic seconds."""
+    """One lane's breaker; times are monotonic seconds, ``probe`` is the key of the try that is out to look."""
 
     temper: Temper
     trouble: Trouble | None = None
     failures: int = 0
     probes: int = 0
     probe_at: float = 0.0
-    probing: bool = False
-    opened: int = 0
+    probe: str | None = None
 
     @property
     def is_open(self) -> bool:
         """Whether only single probes (or, when disabled, nothing) may start."""
         return self.trouble is not None
 
-    def may_start(self, now: float) -> bool:
-        """Whether a try may start: always when closed, one probe at a time when open."""
-        if self.trouble is None:
-            return True
-        return self.trouble is not Trouble.DISABLED and not self.probing and now >= self.probe_at
-
-    def started(self) -> None:
-        """Note that a try starts; when open it is the probe."""
-        self.probing = self.trouble is not None
-
     def ready_at(self) -> float:
         """The moment at which a try may start; infinite while a probe is out or the lane is disabled."""
         if self.trouble is None:
             return 0.0
-        return inf if self.probing or self.trouble is Trouble.DISABLED else self.probe_at
+        return inf if self.probe is not None or self.trouble is Trouble.DISABLED else self.probe_at
+
+    def started(self, key: str) -> None:
+        """Note that a try starts; when open it is the probe."""
+        if self.trouble is not None:
+            self.probe = key
+
+    def ended(self, key: str) -> None:
+        """Note that a try is over, whatever it brought."""
+        if self.probe == key:
+            self.probe = None
 
     def succeeded(self) -> bool:
         """Note a good answer; return whether it closed an open breaker."""
-        was_open = self.trouble not in (None, Trouble.DISABLED)
-        if was_open:
-            self.trouble = None
-        self.failures = self.probes = 0
-        self.probing = False
+        if self.trouble is Trouble.DISABLED:
+            return False
+        was_open = self.is_open
+        self.resume()
         return was_open
 
-    def failed(self, now: float) -> bool:
-        """Note an answer that blames the service; return whether it opened the breaker just now."""
-        self.failures += 1
-        self.probing = False
-        if self.trouble is not None:
+    def failed(self, key: str, now: float) -> bool:
+        """Note an answer that blames the service; return whether it opened the breaker just now.
+
+        While open, only the probe's failure lengthens the wait: tries that were out before say nothing new.
+        """
+        if self.trouble is None:
+            self.failures += 1
+            return self.failures >= self.temper.failures and self.trip(Trouble.OUTAGE, key, now)
+        if key == self.probe:
             self._back_off(now)
-            return False
-        if self.failures < self.temper.failures:
-            return False
-        self.trip(Trouble.OUTAGE, now)
-        return True
+        return False
 
-    def neutral(self) -> None:
-        """Note an answer that says nothing of the service's health."""
-        self.probing = False
-
-    def trip(self, trouble: Trouble, now: float) -> bool:
+    def trip(self, trouble: Trouble, key: str, now: float) -> bool:
         """Open for *trouble*; return whether that is new."""
-        new = self.trouble is not trouble
-        if new:
+        is_new = self.trouble is not trouble
+        if is_new:
             self.trouble, self.probes = trouble, 0
-            self.opened += 1
-        self.probing = False
-        self._back_off(now)
-        return new
+        if is_new or key == self.probe:
+            self._back_off(now)
+        return is_new
 
     def resume(self) -> None:
-        """Close at somebody's word (a new key, ``/enable``)."""
-        self.trouble = None
+        """Close: a good answer, or somebody's word (a new key, ``/enable``)."""
+        self.trouble = self.probe = None
         self.failures = self.probes = 0
-        self.probing = False
 
     def _back_off(self, now: float) -> None:
         first = self.temper.credentials_probe if self.trouble is Trouble.CREDENTIALS else self.temper.probe

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from heapq import heapify, heappop, heappush
 from math import inf
 
-from daemon.core.breaker import Breaker, Temper
+from daemon.core.breaker import Breaker, Temper, Trouble
 
 TOLERANCE = 0.001
 
@@ -133,7 +133,7 @@ class Lane:
         key = self.agenda.pop()
         self.running.add(key)
         self.pace.spend(now)
-        self.breaker.started()
+        self.breaker.started(key)
         return key
 
     def ready_at(self) -> float:
@@ -148,6 +148,7 @@ class Lane:
     def done(self, key: str, due: float | None) -> None:
         """Free the slot of *key*, and plan it for *due* unless that is None."""
         self.running.discard(key)
+        self.breaker.ended(key)
         again = self._again.pop(key, None)
         if due is not None:
             self.agenda.put(key, due if again is None else min(due, again))
@@ -164,8 +165,19 @@ class Lane:
             self.window = min(self.window * 2, float(self.slots))
         return self.breaker.succeeded()
 
-    def went_badly(self, now: float) -> bool:
+    def went_badly(self, key: str, now: float) -> bool:
         """Note an answer that blames the service: narrow the window; return whether the breaker opened."""
         self.is_trusted = False
         self.window = max(1.0, self.window / 2)
-        return self.breaker.failed(now)
+        return self.breaker.failed(key, now)
+
+    def trip(self, trouble: Trouble, key: str, now: float) -> bool:
+        """Open the breaker for *trouble* at once; return whether that is new."""
+        self.is_trusted = False
+        self.window = 1.0
+        return self.breaker.trip(trouble, key, now)
+
+    def resume(self) -> None:
+        """Close the breaker and forget a hold, at somebody's word."""
+        self.breaker.resume()
+        self.held_until, self.hold_reason = 0.0, None

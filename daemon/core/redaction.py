@@ -15,6 +15,14 @@ MAX_DEPTH = 64
 _BASE64_FLOOR = 1024
 _DATA_URI = re.compile(r"data:[\w.+-]{0,127}/?[\w.+-]{0,127}(?:;[\w.=+-]{1,64}){0,8},[A-Za-z0-9+/=_%-]*", re.IGNORECASE)
 _BASE64_HEAD = re.compile(r"[A-Za-z0-9+/_-]{512}")
+_SECRET_SHAPE = re.compile(
+    r"\bwhs(?:ec|k)_[A-Za-z0-9+/=_-]+|\bsk-[A-Za-z0-9_-]{8,}|(?i:(?<=bearer )|(?<=basic ))[A-Za-z0-9._~+/=-]{6,}"
+)
+_SECRET_NAME = re.compile(
+    r"(?:^|[_.\- ])(?:api[_-]?keys?|secrets?|tokens?|(?:proxy-)?authorization|passw(?:or)?d|credentials?|cookie"
+    r"|(?:signing|private|access)[_-]key)$",
+    re.IGNORECASE,
+)
 
 
 def without_keys(text: str, keys: Iterable[str]) -> str:
@@ -23,6 +31,16 @@ def without_keys(text: str, keys: Iterable[str]) -> str:
         if key and key in text:
             text = text.replace(key, MASK)
     return text
+
+
+def without_secret_shapes(text: str) -> str:
+    """Return *text* with whatever looks like a credential masked: ``whsec_…``, ``whsk_…``, ``sk-…``, ``Bearer …``."""
+    return _SECRET_SHAPE.sub(MASK, text)
+
+
+def names_secret(name: str) -> bool:
+    """Whether a field of this *name* holds a credential: ``api_key``, ``previous_secrets``, ``Authorization``, …"""
+    return _SECRET_NAME.search(name) is not None
 
 
 def without_bytes(value: Json, depth: int = 0) -> Json:

@@ -33,7 +33,11 @@ class Key:
 
 def hmac_key(secret: str) -> Key:
     """Return the v1 key of a ``whsec_`` *secret*; raise BadSecret unless it decodes to 24 to 64 bytes."""
-    raw = decode_secret(secret)
+    return raw_key(decode_secret(secret))
+
+
+def raw_key(raw: bytes) -> Key:
+    """Return the v1 key of bytes already decoded, whatever their number."""
     return Key(version="v1", sign=lambda message: hmac.digest(raw, message, "sha256"), fingerprint=fingerprint(raw))
 
 

@@ -87,6 +87,7 @@ class Task:
     """What watching one task needs in memory; all that only records need stays in the store.
 
     ``born``, ``deadline`` and ``next_at`` are monotonic seconds, so *now* in a decision is monotonic too.
+    ``created_at`` is the provider's own creation time, once an answer told it.
     """
 
     id: TaskId
@@ -100,6 +101,7 @@ class Task:
     status: Live = Status.QUEUED
     progress: float | None = None
     queue_position: int | None = None
+    created_at: float | None = None
     started_at: float | None = None
     updated_at: float
     born: float

@@ -39,6 +39,11 @@ from daemon.core.task import Task
 class Provider(Protocol):
     """One configured provider account."""
 
+    @property
+    def unknown_words(self) -> tuple[str, ...]:
+        """The last few distinct status words that the definition does not know."""
+        ...
+
     def admit(self, application: Application) -> Admission:
         """Hold *application* against the definition; raise InvalidRegistration or HostNotAllowed."""
         ...

@@ -1,0 +1,126 @@
+"""An account: one configured provider account at run time, and what its answers say of the account itself.
+
+Guarded here: 401, and 403 that comes to several tasks in a row with no good answer between, blame the credential and
+park the lane; throttling and Retry-After bind the whole lane; a run of faults leaves only single probes.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field, replace
+
+import structlog
+
+from daemon.core.breaker import Trouble
+from daemon.core.cadence import Cadence
+from daemon.core.ids import TaskId
+from daemon.core.judge import Patience
+from daemon.core.lane import Lane
+from daemon.core.observation import Missed, Observation
+from daemon.core.task import Miss, Task
+from daemon.engine.ports import Provider
+
+HOLD_CAP = 3600.0
+HOLD_FLOOR = 1.0
+THROTTLED_HOLD = 10.0
+FORBIDDEN_TASKS = 3
+_FAULTS = frozenset({Miss.NETWORK, Miss.TIMEOUT, Miss.SERVER_ERROR, Miss.UNREADABLE, Miss.TOO_LARGE})
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AccountFacts:
+    """What the configuration says of an account, for show; spans are seconds."""
+
+    preset: str
+    base_url: str
+    key_mark: str
+    concurrency: int
+    rate: float
+    burst: float
+    min_gap: float
+    max_gap: float
+    deadline: float
+    typical: float
+    price: float
+
+
+@dataclass(slots=True, kw_only=True)
+class Account:
+    """A lane with its provider, cadence and patience, and the counts it shows."""
+
+    lane: Lane
+    provider: Provider
+    cadence: Cadence
+    patience: Patience
+    facts: AccountFacts
+    is_configured: bool = True
+    polls: int = 0
+    misses: Counter[str] = field(default_factory=Counter)
+    last_miss: str | None = None
+    last_miss_at: float | None = None
+    trouble_at: float | None = None
+    trouble_why: str | None = None
+    forbidden: set[TaskId] = field(default_factory=set)
+
+    @property
+    def name(self) -> str:
+        """The lane's name."""
+        return self.lane.name
+
+    @property
+    def is_parked(self) -> bool:
+        """Whether the credential was refused."""
+        return self.lane.breaker.trouble is Trouble.CREDENTIALS
+
+    def heed(self, task: Task, seen: Observation, *, now: float, now_at: float) -> Trouble | None:
+        """Let the lane learn from *seen*; return the trouble that began just now, if one did."""
+        self.polls += 1
+        if not isinstance(seen, Missed):
+            self.forbidden.clear()
+            self._recovered(self.lane.went_well())
+            return None
+        self.misses[seen.miss] += 1
+        self.last_miss, self.last_miss_at = f"{seen.miss}: {seen.detail}"[:300], now_at
+        self._hold(seen, now)
+        trouble = self._trouble(task, seen, now)
+        if trouble is not None:
+            self.trouble_at, self.trouble_why = now_at, self.last_miss
+        return trouble
+
+    def blames_key(self, seen: Observation) -> Observation:
+        """Return *seen* as the task should hear it: a 403 while the key is in doubt is the key's fault, not its own."""
+        if isinstance(seen, Missed) and seen.miss is Miss.FORBIDDEN and self.is_parked:
+            return replace(seen, miss=Miss.UNAUTHORIZED)
+        return seen
+
+    def resume(self, why: str) -> None:
+        """End a park or outage at somebody's word."""
+        if self.lane.breaker.is_open:
+            self.lane.resume()
+            self._recovered(True, why=why)
+
+    def _hold(self, seen: Missed, now: float) -> None:
+        if seen.miss is Miss.THROTTLED or seen.retry_after is not None:
+            wish = THROTTLED_HOLD if seen.retry_after is None else seen.retry_after
+            if wish > HOLD_CAP:
+                log.warning("lane.absurd_retry_after", lane=self.name, asked=wish, taken=HOLD_CAP)
+            self.lane.hold(now + min(max(wish, HOLD_FLOOR), HOLD_CAP), f"the provider asked for {wish:g} s")
+
+    def _trouble(self, task: Task, seen: Missed, now: float) -> Trouble | None:
+        if seen.miss is Miss.FORBIDDEN:
+            self.forbidden.add(task.id)
+        if seen.miss is Miss.UNAUTHORIZED or len(self.forbidden) >= FORBIDDEN_TASKS:
+            return Trouble.CREDENTIALS if self.lane.trip(Trouble.CREDENTIALS, task.id, now) else None
+        if seen.miss in _FAULTS:
+            return Trouble.OUTAGE if self.lane.went_badly(task.id, now) else None
+        if seen.http_status is not None and self.lane.breaker.trouble is Trouble.OUTAGE:
+            self._recovered(self.lane.went_well())
+        return None
+
+    def _recovered(self, has: bool, *, why: str = "a good answer") -> None:  # noqa: FBT001 (a verdict, passed on)
+        if has:
+            log.info("lane.recovered", lane=self.name, why=why, was=self.trouble_why)
+            self.forbidden.clear()
+            self.trouble_at = self.trouble_why = None

@@ -1,0 +1,307 @@
+"""The courier: brings every event to every endpoint it is owed to, or leaves it visibly parked or dead.
+
+Guarded here: an attempt is told to nobody before it is recorded, each endpoint has its own lane, and nothing that waits
+behind a failing endpoint is dropped.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+
+import structlog
+
+from daemon.core.breaker import Breaker, Temper, Trouble
+from daemon.core.delivery import (
+    Accepted,
+    Delivered,
+    Delivery,
+    DeliveryState,
+    GivenUp,
+    Receipt,
+    Refusal,
+    Refused,
+    Retry,
+    Settlement,
+    settle,
+)
+from daemon.core.endpoint import Endpoint
+from daemon.core.event import Event, operational_event
+from daemon.core.ids import DeliveryId, EventId
+from daemon.core.lane import Lane, Pace
+from daemon.core.observation import Json
+from daemon.core.record import AttemptRecord, EndpointState, Owed, Target, ToEndpoint, ToUrl
+from daemon.engine.clock import Clock, Dice, Mint
+from daemon.engine.ports import Ledger, Observer, Outbox, Sender, Settled
+from daemon.engine.pump import Pump
+
+OPS = "ops"
+HOLD_CAP = 3600.0
+FRESH_CAP = 10_000
+ALERTS_CAP = 100
+UNCONFIGURED = "no endpoint of this name is configured"
+TEMPER = Temper(failures=5, probe=5.0, probe_cap=300.0)
+
+log = structlog.get_logger()
+
+
+class Courier:
+    """The delivering half of the daemon: one lane per endpoint, driven by one pump.
+
+    ``find`` answers the endpoint of a delivery, None where none is configured; ``origin`` names the lane of an
+    ad-hoc URL.
+    """
+
+    def __init__(
+        self,
+        *,
+        outbox: Outbox,
+        ledger: Ledger,
+        sender: Sender,
+        find: Callable[[str, str | None], Endpoint | None],
+        origin: Callable[[str], str],
+        clock: Clock,
+        dice: Dice,
+        observer: Observer,
+        max_in_flight: int,
+    ) -> None:
+        self.find = find
+        self.states: dict[str, EndpointState] = {}
+        self.troubles: dict[str, tuple[float, str]] = {}
+        self.pump = Pump("deliver", self.work, cap=max_in_flight, clock=clock, on_crash=observer.work_crashed)
+        self._outbox = outbox
+        self._ledger = ledger
+        self._sender = sender
+        self._origin = origin
+        self._clock = clock
+        self._dice = dice
+        self._mint = Mint(clock=clock, dice=dice)
+        self._observer = observer
+        self._fresh: dict[str, tuple[Delivery, Event]] = {}
+        self._bell = asyncio.Event()
+        self._alerts: asyncio.Queue[tuple[str, Mapping[str, Json]]] = asyncio.Queue(ALERTS_CAP)
+
+    # ---- owing
+
+    def owe(self, target: Target | None, event_id: EventId) -> tuple[Owed, ...]:
+        """Return what is owed of a new event: nothing without a target, a parked delivery to a disabled endpoint."""
+        match target:
+            case None:
+                return ()
+            case ToEndpoint():
+                return (self._owed(event_id, target.name, None),)
+            case ToUrl():
+                return (self._owed(event_id, self._origin(target.url), target.url),)
+
+    def take(self, owed: Sequence[Owed], event: Event | None) -> None:
+        """Bring what has just been committed on its way, at once, and tell those who wait for events."""
+        now = self._clock.now()
+        for each in owed:
+            if each.state is DeliveryState.PENDING:
+                if event is not None and len(self._fresh) < FRESH_CAP:
+                    self._fresh[each.delivery.id] = (each.delivery, event)
+                self.plan(each.delivery, now)
+        bell, self._bell = self._bell, asyncio.Event()
+        bell.set()
+
+    def plan(self, delivery: Delivery, due: float) -> None:
+        """Put a pending delivery on its endpoint's agenda for monotonic *due*."""
+        self.pump.plan(self.lane(delivery.endpoint, delivery.url), delivery.id, due)
+
+    def alert(self, kind: str, data: Mapping[str, Json]) -> None:
+        """Tell the operators: an event to the endpoint ``ops`` if there is one (the journal has it already)."""
+        if self.find(OPS, None) is None:
+            return
+        if self._alerts.full():
+            log.warning("alert.dropped", kind=kind, waiting=ALERTS_CAP)
+            return
+        self._alerts.put_nowait((kind, data))
+
+    async def run_alerts(self) -> None:
+        """Publish alerts until cancelled."""
+        while True:
+            kind, data = await self._alerts.get()
+            await self.publish(kind, data, OPS)
+
+    async def publish(self, kind: str, data: Mapping[str, Json], endpoint: str) -> DeliveryId:
+        """Commit an event that belongs to no task, owe it to *endpoint* and return the delivery."""
+        event = operational_event(self._mint.event(), kind, data, created_at=self._clock.now_at())
+        owed = self.owe(ToEndpoint(name=endpoint), event.id)
+        await self._outbox.publish(event, owed)
+        self.take(owed, event)
+        return owed[0].delivery.id
+
+    @property
+    def next_event(self) -> asyncio.Event:
+        """A bell that rings at the next commit of an event."""
+        return self._bell
+
+    # ---- lanes
+
+    def is_disabled(self, name: str) -> bool:
+        """Whether the endpoint is disabled, so that its events are parked."""
+        state = self.states.get(name)
+        return state is not None and state.disabled_at is not None
+
+    def lane(self, name: str, url: str | None) -> Lane:
+        """Return the lane of an endpoint, made at its first use."""
+        lane = self.pump.lanes.get(name)
+        if lane is None:
+            endpoint = self.find(name, url)
+            slots, rate = (1, float("inf")) if endpoint is None else (endpoint.concurrency, endpoint.rate)
+            lane = Lane(name=name, slots=slots, pace=Pace(rate=rate, burst=max(1.0, min(rate, 10.0))))
+            lane.breaker = Breaker(TEMPER)
+            if self.is_disabled(name):
+                lane.trip(Trouble.DISABLED, "", self._clock.now())
+            self.pump.add(lane)
+        return lane
+
+    async def disable(self, name: str, reason: str) -> None:
+        """Disable an endpoint durably and park what it is owed; announced in the journal and to ``ops``."""
+        now_at = self._clock.now_at()
+        await self._save(name, disabled_at=now_at, reason=reason)
+        lane = self.lane(name, None)
+        lane.trip(Trouble.DISABLED, "", self._clock.now())
+        for delivery_id in await self._outbox.park(name, f"endpoint disabled: {reason}", now_at):
+            lane.drop(delivery_id)
+            self._forget(delivery_id)
+        log.warning("endpoint.disabled", endpoint=name, reason=reason)
+        if name != OPS:
+            self.alert("endpoint.disabled", {"endpoint": name, "reason": reason})
+
+    async def enable(self, name: str) -> None:
+        """Enable an endpoint and send what was parked, oldest first."""
+        await self._save(name, disabled_at=None, reason=None)
+        self.troubles.pop(name, None)
+        self.lane(name, None).resume()
+        for delivery, due in await self._outbox.unpark(name, self._clock.now_at()):
+            self.plan(delivery, due + self._clock.shift)
+        log.info("endpoint.enabled", endpoint=name)
+
+    # ---- one try
+
+    async def work(self, key: str) -> float | None:
+        """Make one attempt of one delivery; return the seconds until the next, or None where it is settled."""
+        message = self._fresh.pop(key, None) or await self._outbox.message(DeliveryId(key))
+        if message is None:
+            self._forget(key)
+            return None
+        delivery, event = message
+        endpoint = self.find(delivery.endpoint, delivery.url)
+        if endpoint is None:
+            await self._park_unconfigured(delivery.endpoint)
+            return None
+        started_at = self._clock.now_at()
+        receipt = await self._sender.send(delivery, event)
+        settlement = settle(delivery, receipt, endpoint.schedule, roll=self._dice.roll())
+        await self._record(delivery, receipt, settlement, started_at=started_at)
+        self._heed(delivery, event, receipt)
+        return await self._follow(delivery, settlement)
+
+    async def _record(self, delivery: Delivery, receipt: Receipt, settlement: Settlement, *, started_at: float) -> None:
+        state, due_at, reason = _stands(settlement, receipt, self._clock.now_at())
+        attempt = AttemptRecord(
+            number=delivery.attempts + 1,
+            started_at=started_at,
+            seconds=receipt.seconds,
+            http_status=receipt.http_status,
+            refusal=receipt.refusal if isinstance(receipt, Refused) else None,
+            detail=receipt.detail if isinstance(receipt, Refused) else None,
+            address=receipt.address,
+        )
+        await self._outbox.settle(
+            Settled(delivery=delivery, attempt=attempt, state=state, due_at=due_at, reason=reason)
+        )
+        log.info(
+            "delivery.attempted",
+            delivery=delivery.id,
+            event_id=delivery.event_id,
+            endpoint=delivery.endpoint,
+            attempt=attempt.number,
+            code=receipt.http_status,
+            refusal=attempt.refusal,
+            detail=attempt.detail,
+            state=state,
+            retry_in=settlement.delay if isinstance(settlement, Retry) else None,
+            flagged=isinstance(settlement, Retry) and settlement.flagged,
+        )
+
+    def _heed(self, delivery: Delivery, event: Event, receipt: Receipt) -> None:
+        lane, now = self.lane(delivery.endpoint, delivery.url), self._clock.now()
+        label = "url" if delivery.url is not None else delivery.endpoint
+        first = None if delivery.attempts else self._clock.now_at() - event.created_at
+        if isinstance(receipt, Accepted):
+            if lane.went_well():
+                log.info("endpoint.recovered", endpoint=delivery.endpoint)
+                self.troubles.pop(delivery.endpoint, None)
+            self._observer.attempted(label, "delivered", seconds=receipt.seconds, first_after=first)
+            return
+        self._observer.attempted(label, receipt.refusal, seconds=receipt.seconds, first_after=first)
+        if receipt.retry_after is not None:
+            lane.hold(now + min(max(receipt.retry_after, 0.0), HOLD_CAP), f"asked for {receipt.retry_after:g} s")
+        if receipt.refusal is not Refusal.GONE and lane.went_badly(delivery.id, now):
+            self.troubles[delivery.endpoint] = (self._clock.now_at(), receipt.detail)
+            log.warning("endpoint.failing", endpoint=delivery.endpoint, why=receipt.detail, rule="5 failures in a row")
+
+    async def _follow(self, delivery: Delivery, settlement: Settlement) -> float | None:
+        match settlement:
+            case Delivered():
+                self._forget(delivery.id)
+                return None
+            case Retry():
+                return settlement.delay
+            case GivenUp():
+                self._forget(delivery.id)
+                await self._give_up(delivery, settlement)
+                return None
+
+    async def _give_up(self, delivery: Delivery, given_up: GivenUp) -> None:
+        if given_up.disables and delivery.url is None:
+            if not self.is_disabled(delivery.endpoint):
+                await self.disable(delivery.endpoint, given_up.reason)
+        else:
+            log.warning("delivery.exhausted", delivery=delivery.id, endpoint=delivery.endpoint, why=given_up.reason)
+            if delivery.endpoint != OPS:
+                facts: dict[str, Json] = {
+                    "delivery_id": delivery.id,
+                    "event_id": delivery.event_id,
+                    "endpoint": delivery.endpoint,
+                    "reason": given_up.reason,
+                }
+                self.alert("delivery.exhausted", facts)
+
+    async def _save(self, name: str, *, disabled_at: float | None, reason: str | None) -> None:
+        before = self.states.get(name)
+        secret = None if before is None else before.secret
+        state = EndpointState(name=name, secret=secret, disabled_at=disabled_at, disabled_reason=reason)
+        await self._ledger.save_endpoint(state)
+        self.states[name] = state
+
+    async def _park_unconfigured(self, name: str) -> None:
+        lane = self.pump.lanes[name]
+        for delivery_id in await self._outbox.park(name, UNCONFIGURED, self._clock.now_at()):
+            lane.drop(delivery_id)
+            self._forget(delivery_id)
+        log.warning("endpoint.unconfigured", endpoint=name)
+
+    def _owed(self, event_id: EventId, endpoint: str, url: str | None) -> Owed:
+        delivery = Delivery(id=self._mint.delivery(), event_id=event_id, endpoint=endpoint, url=url)
+        now_at = self._clock.now_at()
+        if self.is_disabled(endpoint):
+            reason = f"endpoint disabled: {self.states[endpoint].disabled_reason}"
+            return Owed(delivery=delivery, due_at=now_at, state=DeliveryState.PARKED, reason=reason)
+        return Owed(delivery=delivery, due_at=now_at)
+
+    def _forget(self, delivery_id: str) -> None:
+        self._fresh.pop(delivery_id, None)
+
+
+def _stands(settlement: Settlement, receipt: Receipt, now_at: float) -> tuple[DeliveryState, float | None, str | None]:
+    match settlement:
+        case Delivered():
+            return DeliveryState.DELIVERED, None, None
+        case Retry():
+            reason = receipt.detail if isinstance(receipt, Refused) else None
+            return DeliveryState.PENDING, now_at + settlement.delay, reason
+        case GivenUp():
+            return DeliveryState.DEAD, None, settlement.reason

@@ -1,0 +1,233 @@
+"""The watcher: keeps tasks on the watchlist, polls them as their lanes allow, and ends each of them once.
+
+Guarded here: promise, then tell. A registration is answered, an end told and a waiter woken only after the commit.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import assert_never
+
+import structlog
+
+from daemon.core.breaker import Trouble
+from daemon.core.event import ending_event, fitted, progress_event
+from daemon.core.ids import TaskId
+from daemon.core.judge import Finish, Wait, judge, overdue
+from daemon.core.observation import Ended, Missed, Observation
+from daemon.core.record import TaskRecord
+from daemon.core.task import Task, Wish
+from daemon.engine.account import Account
+from daemon.engine.applying import overlaid
+from daemon.engine.bells import Bells
+from daemon.engine.clock import Clock, Dice, Mint
+from daemon.engine.courier import Courier
+from daemon.engine.notes import Notes
+from daemon.engine.ports import Ending, Observer, Shelf, Watchlist
+from daemon.engine.pump import Pump
+from daemon.engine.results import NotYet, Results
+
+SWEEP = 15.0
+SWEEP_BATCH = 100
+
+log = structlog.get_logger()
+
+
+class Watcher:
+    """The watching half of the daemon: live tasks, their lanes, and the one way a task ends."""
+
+    def __init__(
+        self,
+        *,
+        watchlist: Watchlist,
+        shelf: Shelf,
+        courier: Courier,
+        clock: Clock,
+        dice: Dice,
+        observer: Observer,
+        max_in_flight: int,
+    ) -> None:
+        self._watchlist = watchlist
+        self._courier = courier
+        self._clock = clock
+        self._dice = dice
+        self._mint = Mint(clock=clock, dice=dice)
+        self._observer = observer
+        self.pump = Pump("poll", self.work, cap=max_in_flight, clock=clock, on_crash=observer.work_crashed)
+        self.notes = Notes(watchlist, clock)
+        self.results = Results(watchlist, shelf, clock)
+        self.accounts: dict[str, Account] = {}
+        self.live: dict[TaskId, Task] = {}
+        self.ended = Bells()
+        self.polled = Bells()
+
+    def live_in(self, lane: str) -> list[Task]:
+        """Return the live tasks of one lane."""
+        return [task for task in self.live.values() if task.provider == lane]
+
+    def watch(self, task: Task, *, rank: float = 0.0) -> None:
+        """Put a committed task under its lane; *rank* orders tasks due at the same moment."""
+        account = self.accounts[task.provider]
+        self.live[task.id] = task
+        self.pump.plan(account.lane, task.id, task.next_at, rank)
+
+    async def work(self, key: str) -> float | None:
+        """Poll one task once; return the seconds until it wants another poll, or None once it has ended."""
+        task = self.live.get(TaskId(key))
+        if task is None:
+            return None
+        account = self.accounts[task.provider]
+        started = self._clock.now()
+        seen = await account.provider.poll(task)
+        if task.id not in self.live:
+            return None
+        self._heed(account, task, seen, started=started)
+        try:
+            return await self._decide(account, task, account.blames_key(seen))
+        finally:
+            self.polled.ring(task.id)
+
+    async def sweep(self) -> None:
+        """End what is past its deadline in lanes that cannot poll (parked, unreachable, held) at this moment."""
+        for account in list(self.accounts.values()):
+            now = self._clock.now()
+            if not account.lane.breaker.is_open and account.lane.held_until <= now:
+                continue
+            late = [end for task in self.live_in(account.name) if (end := overdue(task, now)) is not None]
+            late = [end for end in late if end.task.id not in account.lane.running]
+            for start in range(0, len(late), SWEEP_BATCH):
+                batch = late[start : start + SWEEP_BATCH]
+                await asyncio.gather(*(self._finish(account, end.task, end.ended) for end in batch))
+
+    async def run_sweeps(self) -> None:
+        """Sweep until cancelled."""
+        while True:
+            await asyncio.sleep(SWEEP)
+            await self.sweep()
+
+    def _heed(self, account: Account, task: Task, seen: Observation, *, started: float) -> None:
+        now = self._clock.now()
+        result = seen.miss if isinstance(seen, Missed) else seen.outcome if isinstance(seen, Ended) else seen.status
+        self._observer.polled(account.name, result, lateness=max(0.0, started - task.next_at), seconds=now - started)
+        trouble = account.heed(task, seen, now=now, now_at=self._clock.now_at())
+        if trouble is not None:
+            self._alarm(account, trouble)
+
+    def _alarm(self, account: Account, trouble: Trouble) -> None:
+        kind = "provider.credentials_rejected" if trouble is Trouble.CREDENTIALS else "provider.unreachable"
+        log.warning(kind, lane=account.name, why=account.trouble_why)
+        self._courier.alert(kind, {"provider": account.name, "reason": account.trouble_why})
+
+    async def _decide(self, account: Account, task: Task, seen: Observation) -> float | None:
+        told = self._with_provider_times(task, seen)
+        verdict = judge(
+            told, seen, account.cadence, patience=account.patience, now=self._clock.now(), roll=self._dice.roll()
+        )
+        match verdict:
+            case Wait():
+                return await self._wait_on(task, verdict)
+            case Finish():
+                return await self._end(account, verdict.task, verdict.ended)
+            case _:
+                assert_never(verdict)
+
+    async def _wait_on(self, before: Task, verdict: Wait) -> float:
+        task = verdict.task
+        if _shows_change(before, task):
+            task = replace(task, updated_at=self._clock.now_at())
+            self.notes.take(task)
+        if before.id in self.live:
+            self.live[task.id] = task
+        if verdict.tell:
+            await self._tell(task, verdict.tell)
+        return verdict.delay
+
+    async def _end(self, account: Account, task: Task, ended: Ended) -> float | None:
+        if ended.result_due:
+            fetched = await self.results.complete(account.provider, task, ended)
+            if isinstance(fetched, NotYet):
+                self._heed(account, task, fetched.seen, started=self._clock.now())
+                return await self._decide(account, task, fetched.seen)
+            ended = fetched
+        await self._finish(account, task, ended)
+        return None
+
+    async def _finish(self, account: Account, task: Task, ended: Ended) -> None:
+        record = await self._watchlist.record(task.id)
+        if record is None or record.status.is_terminal:
+            self.forget(task.id)
+            return
+        outputs = await self.results.shelve(task.id, ended.outputs)
+        ended = fitted(replace(ended, outputs=outputs, started_at=ended.started_at or task.started_at))
+        now_at = self._clock.now_at()
+        event = ending_event(self._mint.event(), record, ended, detected_at=now_at, polls=task.polls)
+        owed = self._courier.owe(record.target, event.id)
+        has_ended = await self._watchlist.finish(
+            Ending(task=task, ended=ended, event=event, owed=owed, ended_at=now_at)
+        )
+        self.forget(task.id)
+        if has_ended:
+            self._courier.take(owed, event)
+            delay = None if ended.finished_at is None else max(0.0, now_at - ended.finished_at)
+            self._observer.ended(account.name, ended.outcome, polls=task.polls, delay=delay)
+            log.info(
+                "task.ended",
+                task=task.id,
+                lane=account.name,
+                outcome=ended.outcome,
+                polls=task.polls,
+                event_id=event.id,
+            )
+
+    async def _tell(self, task: Task, wishes: Sequence[Wish]) -> None:
+        record = await self._watchlist.record(task.id)
+        if record is None or record.status.is_terminal:
+            return
+        events = [
+            progress_event(
+                self._mint.event(),
+                record,
+                wish,
+                progress=task.progress,
+                polls=task.polls,
+                seen_at=self._clock.now_at(),
+            )
+            for wish in wishes
+        ]
+        owed = [self._courier.owe(record.target, event.id) for event in events]
+        flat = [each for group in owed for each in group]
+        if await self._watchlist.tell(task, self._clock.shift, events, flat):
+            for event, group in zip(events, owed, strict=True):
+                self._courier.take(group, event)
+
+    def _with_provider_times(self, task: Task, seen: Observation) -> Task:
+        told = None if isinstance(seen, Missed) else seen.created_at
+        if told is None or told == task.created_at or told > self._clock.now_at():
+            return task
+        return replace(task, created_at=told, born=told + self._clock.shift)
+
+    def overlaid(self, record: TaskRecord) -> TaskRecord:
+        """Return *record* with the live state of this moment."""
+        task = self.live.get(record.id)
+        return record if task is None or record.status.is_terminal else overlaid(record, task, self._clock.shift)
+
+    def forget(self, task_id: TaskId) -> None:
+        """Drop a task that has ended from memory, and wake those who wait for it."""
+        task = self.live.pop(task_id, None)
+        if task is not None:
+            self.accounts[task.provider].lane.drop(task_id)
+        self.notes.forget(task_id)
+        self.ended.ring(task_id)
+        self.polled.ring(task_id)
+
+
+def _shows_change(before: Task, after: Task) -> bool:
+    return (before.status, before.progress, before.queue_position, before.started_at, before.created_at) != (
+        after.status,
+        after.progress,
+        after.queue_position,
+        after.started_at,
+        after.created_at,
+    )

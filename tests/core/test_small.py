@@ -1,0 +1,87 @@
+"""Ids, spans of time and the first cadence."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from daemon.core.cadence import SteadyCadence
+from daemon.core.ids import crockford, delivery_id, event_id, task_id, uuid7
+from daemon.core.span import seconds, spoken
+from daemon.core.wall import rfc3339
+from tests.core.test_judge import task
+
+
+@given(st.floats(0, 4e9), st.floats(0, 4e9), st.integers(0, (1 << 74) - 1), st.integers(0, (1 << 74) - 1))
+def test_ids_sort_by_the_millisecond_they_were_made_in(one, other, first, second):
+    a, b = task_id(one, first), task_id(other, second)
+
+    assert re.fullmatch(r"tsk_[0-9a-hjkmnp-tv-z]{26}", a)
+    if int(one * 1000) != int(other * 1000):
+        assert (a < b) == (one < other)
+
+
+@given(st.floats(0, 4e9), st.integers(0, (1 << 74) - 1))
+def test_an_id_is_a_uuid_of_version_7(now_at, entropy):
+    number = uuid7(now_at, entropy)
+
+    assert (number >> 76) & 0xF == 7
+    assert (number >> 62) & 0b11 == 0b10
+    assert number >> 80 == int(now_at * 1000)
+
+
+def test_event_ids_have_no_full_stop_and_their_own_prefix():
+    assert event_id(1.0, 1).startswith("msg_")
+    assert "." not in event_id(1.0, 1)
+    assert delivery_id(1.0, 1).startswith("dlv_")
+    assert crockford((1 << 128) - 1) == "7" + "z" * 25
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [("90s", 90), ("1h30m", 5400), ("250ms", 0.25), ("2.5", 2.5), (7, 7), ("30d", 2592000), ("1H", 3600)],
+)
+def test_a_span_is_a_number_with_a_unit_or_plain_seconds(text, value):
+    assert seconds(text) == value
+
+
+@pytest.mark.parametrize("text", ["", "s", "-1s", "1y", "1 h", "nan", "inf", True, None, float("nan"), -1, "1e3"])
+def test_anything_else_is_refused_with_what_is_allowed(text):
+    with pytest.raises(ValueError, match="number with a unit"):
+        seconds(text)
+
+
+@given(st.integers(0, 10**8))
+def test_spans_of_whole_seconds_are_spoken_so_that_they_read_back(value):
+    assert seconds(spoken(float(value))) == value
+
+
+def test_times_are_shown_in_utc_with_milliseconds():
+    assert rfc3339(1763755900.5129) == "2025-11-21T20:11:40.512Z"
+
+
+@given(st.floats(1, 1e5), st.floats(0.001, 100), st.floats(0.5, 30), st.floats(30, 600), st.floats(0, 1e6))
+def test_a_plan_keeps_min_gap_always_and_the_gap_never_grows(typical, price, min_gap, max_gap, age):
+    cadence = SteadyCadence(typical=typical, price=price, min_gap=min_gap, max_gap=max_gap)
+
+    first, following = cadence.first(task(), age), cadence.next(task(), age)
+
+    assert first.delay >= min_gap
+    assert following.delay >= min_gap
+    assert cadence.gap <= max_gap
+
+
+def test_the_first_poll_is_late_and_says_why():
+    plan = SteadyCadence(typical=90, price=0.15, min_gap=2, max_gap=30).first(task(), 1.0)
+
+    assert plan.delay == pytest.approx(35.0)
+    assert "40 %" in plan.reason
+
+
+def test_a_job_that_is_old_already_is_polled_after_the_smallest_gap():
+    plan = SteadyCadence(typical=90, price=0.15, min_gap=2, max_gap=30).first(task(), 500.0)
+
+    assert plan.delay == 2

@@ -1,0 +1,375 @@
+"""Virtual time, and a world in memory that keeps the laws of the ports, so that hours pass in milliseconds."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Callable, Coroutine
+from dataclasses import replace
+from typing import Any
+
+from daemon.core.breaker import Breaker, Temper
+from daemon.core.cadence import SteadyCadence
+from daemon.core.delivery import Accepted, DeliveryState
+from daemon.core.endpoint import Endpoint
+from daemon.core.errors import KeyReused
+from daemon.core.judge import Patience
+from daemon.core.lane import Lane, Pace
+from daemon.core.observation import Pending
+from daemon.core.record import Added, Admission, Application, DeliveryRecord, FeedItem, StoredResult
+from daemon.core.signing import encode_secret, hmac_key
+from daemon.core.task import Status
+from daemon.engine.account import Account, AccountFacts
+from daemon.engine.applying import as_task
+from daemon.engine.clock import Clock, Dice
+from daemon.engine.courier import Courier
+from daemon.engine.desk import TaskDesk
+from daemon.engine.watcher import Watcher
+
+EPOCH = 1_763_755_800.0
+
+
+class VirtualLoop(asyncio.SelectorEventLoop):
+    """An event loop whose clock jumps to the next timer whenever nothing else is left to do."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._virtual = 0.0
+
+    def time(self) -> float:
+        return self._virtual
+
+    def _run_once(self) -> None:
+        if not self._ready and self._scheduled:
+            self._virtual = max(self._virtual, self._scheduled[0]._when)
+        super()._run_once()
+
+
+def simulate(main: Callable[[], Coroutine[Any, Any, Any]]) -> Any:
+    """Run *main* in virtual time."""
+    with asyncio.Runner(loop_factory=VirtualLoop) as runner:
+        return runner.run(main())
+
+
+class MemoryStore:
+    """Watchlist, Outbox, Ledger and Shelf in dictionaries; every change counted."""
+
+    def __init__(self) -> None:
+        self.tasks, self.events, self.deliveries, self.attempts = {}, [], {}, {}
+        self.results, self.claims, self.saved_lanes, self.saved_endpoints, self.files = {}, {}, {}, {}, {}
+        self.writes = 0
+
+    async def _commit(self):
+        self.writes += 1
+        await asyncio.sleep(0.001)
+
+    async def add(self, newcomers, claim=None):
+        if claim is not None and (known := await self.claimed(claim)) is not None:
+            return known
+        await self._commit()
+        answers = []
+        for newcomer in newcomers:
+            known = await self.find(newcomer.provider, newcomer.remote_id)
+            if known is None:
+                self.tasks[newcomer.id] = newcomer
+            answers.append(Added(record=known or newcomer, is_new=known is None))
+        if claim is not None:
+            self.claims[claim.key] = (claim.fingerprint, [a.record.id for a in answers])
+        return answers
+
+    async def claimed(self, claim):
+        if claim.key not in self.claims:
+            return None
+        fingerprint, ids = self.claims[claim.key]
+        if fingerprint != claim.fingerprint:
+            raise KeyReused("the same key came with another body")
+        return [Added(record=self.tasks[i], is_new=False) for i in ids]
+
+    async def record(self, task_id):
+        return self.tasks.get(task_id)
+
+    async def find(self, provider, remote_id):
+        for task in self.tasks.values():
+            if (task.provider, task.remote_id) == (provider, remote_id) and (
+                not task.status.is_terminal or task.status.is_providers_word
+            ):
+                return task
+        return None
+
+    async def finish(self, ending):
+        await self._commit()
+        before = self.tasks[ending.task.id]
+        if before.status.is_terminal:
+            return False
+        self.tasks[before.id] = replace(
+            before,
+            status=ending.ended.outcome,
+            outputs=ending.ended.outputs,
+            error=ending.ended.error,
+            polls=ending.task.polls,
+            ended_at=ending.ended_at,
+            event_id=ending.event.id,
+        )
+        self._publish(ending.event, ending.owed)
+        return True
+
+    async def tell(self, task, shift, events, owed):
+        await self._commit()
+        if self.tasks[task.id].status.is_terminal:
+            return False
+        for event in events:
+            self._publish(event, [o for o in owed if o.delivery.event_id == event.id])
+        return True
+
+    async def stop(self, task_id, at):
+        await self._commit()
+        before = self.tasks.get(task_id)
+        if before is None or before.status.is_terminal:
+            return None
+        self.tasks[task_id] = replace(before, status=Status.STOPPED, ended_at=at)
+        return self.tasks[task_id]
+
+    async def note(self, tasks, shift):
+        await self._commit()
+        for task in tasks:
+            before = self.tasks[task.id]
+            if not before.status.is_terminal:
+                self.tasks[task.id] = replace(before, status=task.status, progress=task.progress, polls=task.polls)
+
+    async def intend_result(self, task_id, at):
+        await self._commit()
+        if task_id in self.results:
+            return False
+        self.results[task_id] = StoredResult(task_id=task_id, intended_at=at, stored_at=None, outputs=(), body=None)
+        return True
+
+    async def store_result(self, task_id, outputs, body, at):
+        await self._commit()
+        self.results[task_id] = replace(self.results[task_id], stored_at=at, outputs=tuple(outputs), body=body)
+
+    async def withdraw_result(self, task_id):
+        await self._commit()
+        self.results.pop(task_id, None)
+
+    async def result(self, task_id):
+        return self.results.get(task_id)
+
+    # Outbox
+
+    def _publish(self, event, owed):
+        self.events.append(event)
+        for each in owed:
+            self.deliveries[each.delivery.id] = (each.delivery, each.state, each.due_at, each.reason)
+
+    async def publish(self, event, owed):
+        await self._commit()
+        self._publish(event, owed)
+
+    async def message(self, delivery_id):
+        delivery, state, _, _ = self.deliveries[delivery_id]
+        if state is not DeliveryState.PENDING:
+            return None
+        return delivery, next(e for e in self.events if e.id == delivery.event_id)
+
+    async def settle(self, settled):
+        await self._commit()
+        d = settled.delivery
+        self.attempts.setdefault(d.id, []).append(settled.attempt)
+        later = replace(d, attempts=d.attempts + 1, tries=d.tries + 1)
+        self.deliveries[d.id] = (later, settled.state, settled.due_at, settled.reason)
+
+    async def park(self, endpoint, reason, at):
+        await self._commit()
+        parked = []
+        for i, (d, state, due, _) in self.deliveries.items():
+            if d.endpoint == endpoint and state is DeliveryState.PENDING:
+                self.deliveries[i] = (d, DeliveryState.PARKED, due, reason)
+                parked.append(i)
+        return parked
+
+    async def unpark(self, endpoint, at):
+        await self._commit()
+        back = []
+        for i, (d, state, _, _) in self.deliveries.items():
+            if d.endpoint == endpoint and state is DeliveryState.PARKED:
+                self.deliveries[i] = (d, DeliveryState.PENDING, at, None)
+                back.append((d, at))
+        return back
+
+    async def feed(self, after, limit):
+        items = [
+            FeedItem(seq=n, id=e.id, type=e.type, task_id=e.task_id, created_at=e.created_at, body=e.body)
+            for n, e in enumerate(self.events, 1)
+        ]
+        return [i for i in items if i.seq > after][:limit]
+
+    async def save_endpoint(self, state):
+        await self._commit()
+        self.saved_endpoints[state.name] = state
+
+    async def delivery(self, delivery_id):
+        d, state, due, reason = self.deliveries[delivery_id]
+        event = next(e for e in self.events if e.id == d.event_id)
+        return (
+            DeliveryRecord(
+                id=d.id, event_id=d.event_id, event_type=event.type, task_id=event.task_id, endpoint=d.endpoint, url=d.url,
+                state=state, attempts=d.attempts, tries=d.tries, due_at=due, reason=reason, created_at=0.0, updated_at=0.0,
+            ),
+            self.attempts.get(d.id, []),
+        )  # fmt: skip
+
+    # Shelf
+
+    async def keep(self, task_id, number, inline):
+        self.files[task_id, number] = inline
+
+
+class ScriptedProvider:
+    """Answers what the script says for the n-th poll of a remote id; logs every request with its time."""
+
+    unknown_words = ()
+
+    def __init__(self, script=None, *, took=0.05):
+        self.script = script or (lambda remote_id, n: Pending(status=Status.RUNNING))
+        self.took = took
+        self.polls: list[tuple[float, str]] = []
+        self.results: list[str] = []
+        self.result_answer = None
+        self.out = self.most_out = 0
+
+    def admit(self, application):
+        return Admission(
+            remote_id=application.remote_id, model=application.model, params=application.params, status_url=None
+        )
+
+    async def poll(self, task):
+        loop = asyncio.get_running_loop()
+        self.polls.append((loop.time(), task.remote_id))
+        self.out += 1
+        self.most_out = max(self.most_out, self.out)
+        try:
+            await asyncio.sleep(self.took)
+            n = sum(1 for _, remote_id in self.polls if remote_id == task.remote_id)
+            return self.script(task.remote_id, n)
+        finally:
+            self.out -= 1
+
+    async def result(self, task):
+        self.results.append(task.remote_id)
+        answer = self.result_answer
+        return answer(task) if callable(answer) else answer
+
+    def times(self, remote_id):
+        return [t for t, r in self.polls if r == remote_id]
+
+
+class ScriptedSender:
+    """Answers what the script says for the n-th attempt of a delivery."""
+
+    def __init__(self, script=None):
+        self.script = script or (lambda delivery, n: Accepted(http_status=204, seconds=0.01))
+        self.sent: list[tuple[float, str, str]] = []
+
+    async def send(self, delivery, event):
+        self.sent.append((asyncio.get_running_loop().time(), delivery.endpoint, event.id))
+        n = sum(1 for _, e, i in self.sent if (e, i) == (delivery.endpoint, event.id))
+        await asyncio.sleep(0.01)
+        answer = self.script(delivery, n)
+        return await answer if asyncio.iscoroutine(answer) else answer
+
+
+class Tally:
+    """An Observer that remembers."""
+
+    def __init__(self):
+        self.polls, self.crashes, self.attempts = [], [], []
+
+    def polled(self, lane, result, *, lateness, seconds):
+        self.polls.append((lane, str(result), lateness))
+
+    def ended(self, lane, outcome, *, polls, delay):
+        pass
+
+    def attempted(self, endpoint, result, *, seconds, first_after):
+        self.attempts.append((endpoint, str(result), first_after))
+
+    def work_crashed(self, kind):
+        self.crashes.append(kind)
+
+
+def endpoint(name="default", **changes):
+    made = Endpoint(
+        name=name,
+        url=f"https://{name}.example/hook",
+        keys=(hmac_key(encode_secret(b"k" * 24)),),
+        schedule=(5.0, 30.0, 120.0),
+    )
+    return replace(made, **changes)
+
+
+class World:
+    """The engine whole, in memory and virtual time."""
+
+    def __init__(self, *, seed=1, max_tasks=1000, cap=100, delivery_cap=50, endpoints=("default",), sender=None):
+        loop = asyncio.get_running_loop()
+        self.step = 0.0
+        self.dice = random.Random(seed)
+        self.store = MemoryStore()
+        self.sender = sender or ScriptedSender()
+        self.tally = Tally()
+        self.endpoints = {name: endpoint(name) for name in endpoints}
+        self.clock = Clock(now=loop.time, now_at=lambda: EPOCH + loop.time() + self.step)
+        dice = Dice(roll=self.dice.random, bits=self.dice.getrandbits)
+        self.courier = Courier(
+            outbox=self.store, ledger=self.store, sender=self.sender,
+            find=lambda name, url: self.endpoints.get(name) or (endpoint(name, url=url) if url else None),
+            origin=lambda url: "/".join(url.split("/")[:3]), clock=self.clock, dice=dice, observer=self.tally,
+            max_in_flight=delivery_cap,
+        )  # fmt: skip
+        self.watcher = Watcher(
+            watchlist=self.store, shelf=self.store, courier=self.courier, clock=self.clock, dice=dice,
+            observer=self.tally, max_in_flight=cap,
+        )  # fmt: skip
+        self.desk = TaskDesk(self.watcher, self.store, self.store, clock=self.clock, dice=dice, max_tasks=max_tasks)
+
+    def lane(self, name="amux", provider=None, *, rate=float("inf"), burst=1.0, slots=50, typical=5.0, min_gap=1.0):
+        provider = provider or ScriptedProvider()
+        lane = Lane(name=name, slots=slots, pace=Pace(rate=rate, burst=burst), breaker=Breaker(Temper()))
+        facts = AccountFacts(
+            preset=name, base_url="https://api.example", key_mark="m1", concurrency=slots, rate=rate, burst=burst,
+            min_gap=min_gap, max_gap=30.0, deadline=3600.0, typical=typical, price=0.15,
+        )  # fmt: skip
+        self.watcher.accounts[name] = Account(
+            lane=lane, provider=provider, patience=Patience(backoff=min_gap), facts=facts,
+            cadence=SteadyCadence(typical=typical, price=0.15, min_gap=min_gap, max_gap=30.0),
+        )  # fmt: skip
+        self.watcher.pump.add(lane)
+        return provider
+
+    async def register(self, remote_id, provider="amux", **more):
+        (added,) = await self.desk.register([Application(provider=provider, remote_id=remote_id, **more)], None)
+        return added
+
+    async def __aenter__(self):
+        self._group = asyncio.TaskGroup()
+        await self._group.__aenter__()
+        self._runs = [
+            self._group.create_task(run)
+            for run in (
+                self.watcher.pump.run(),
+                self.courier.pump.run(),
+                self.watcher.run_sweeps(),
+                self.courier.run_alerts(),
+            )
+        ]
+        await asyncio.sleep(0)
+        return self
+
+    async def __aexit__(self, *failure):
+        for run in self._runs:
+            run.cancel()
+        return await self._group.__aexit__(*failure)
+
+    def reload(self, record):
+        """Put a stored task back as a restart would."""
+        self.watcher.watch(as_task(record, self.clock.shift))
