@@ -1,1 +1,1 @@
-"""Logs, metrics and systemd notification."""
+"""What the daemon tells of itself: logs, metrics, and word to systemd."""

@@ -1,0 +1,78 @@
+"""No secret leaves by the log: known values, telling names, telling shapes, and the query of every URL are masked."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Mapping, MutableMapping
+from math import isfinite
+from typing import TypeAlias
+from urllib.parse import quote
+
+from daemon.core.redaction import MASK, names_secret, without_secret_shapes
+
+Clean: TypeAlias = "bool | int | float | str | list[Clean] | dict[str, Clean] | None"
+SHORTEST_SECRET = 6
+LONGEST_TEXT = 16_384
+DEEPEST = 8
+_URL = re.compile(
+    r"(?P<scheme>\b[a-z][a-z0-9+.-]{1,15}://)(?:[^\s/?#\"'<>@]*@)?(?P<rest>[^\s?#\"'<>]*)[^\s\"'<>]*", re.IGNORECASE
+)
+
+
+class Redactor:
+    """A structlog processor that lets through only plain values without secrets.
+
+    A secret shorter than six characters is not masked by value, since it would mask half of every line.
+    """
+
+    def __init__(self, known: Iterable[str] = ()) -> None:
+        self._known: set[str] = set()
+        self._pattern: re.Pattern[str] | None = None
+        for secret in known:
+            self.add(secret)
+
+    def add(self, secret: str) -> None:
+        """Mask *secret* from now on, also where it stands percent-encoded, escaped or without its prefix."""
+        bare = re.sub(r"^whs(?:ec|k)_", "", secret.strip())
+        spellings = {bare, quote(bare, safe=""), quote(bare), json.dumps(bare)[1:-1], repr(bare)[1:-1]}
+        self._known |= {spelling for spelling in spellings if len(spelling) >= SHORTEST_SECRET}
+        if self._known:
+            longest_first = sorted(self._known, key=len, reverse=True)
+            self._pattern = re.compile("|".join(map(re.escape, longest_first)))
+
+    def __call__(self, _logger: object, _method: str, event: MutableMapping[str, object]) -> Mapping[str, Clean]:
+        """Return the event with every value cleaned."""
+        return self._table(event, 0)
+
+    def text(self, text: str) -> str:
+        """Return *text* without secrets, at most 16,384 characters of it."""
+        if self._pattern is not None:
+            text = self._pattern.sub(MASK, text)
+        text = without_secret_shapes(text)
+        if "://" in text:
+            text = _URL.sub(r"\g<scheme>\g<rest>", text)
+        return text if len(text) <= LONGEST_TEXT else f"{text[:LONGEST_TEXT]}… ({len(text)} characters)"
+
+    def _value(self, value: object, depth: int) -> Clean:
+        if value is None or isinstance(value, bool | int):
+            return value
+        if isinstance(value, float):
+            return value if isfinite(value) else str(value)
+        if depth < DEEPEST and isinstance(value, Mapping):
+            return self._table(value, depth + 1)
+        if depth < DEEPEST and isinstance(value, list | tuple | set | frozenset):
+            return [self._value(item, depth + 1) for item in value]
+        return self.text(_spelled(value))
+
+    def _table(self, table: Mapping[str, object], depth: int) -> dict[str, Clean]:
+        return {
+            self.text(str(name)): MASK if names_secret(str(name)) and value else self._value(value, depth)
+            for name, value in table.items()
+        }
+
+
+def _spelled(value: object) -> str:
+    if isinstance(value, str | BaseException):
+        return str(value)
+    return f"[{len(value)} bytes]" if isinstance(value, bytes | bytearray) else repr(value)
