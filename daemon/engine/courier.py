@@ -7,7 +7,7 @@ behind a failing endpoint is dropped.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import structlog
 
@@ -156,6 +156,20 @@ class Courier:
             self.pump.add(lane)
         return lane
 
+    def renew(self) -> None:
+        """Bring the lanes up to date with endpoints that changed."""
+        for lane in self.pump.lanes.values():
+            endpoint = self.find(lane.name, None)
+            if endpoint is not None:
+                lane.slots, lane.pace.rate = endpoint.concurrency, endpoint.rate
+                self.pump.wake(lane)
+
+    async def release(self, names: Iterable[str]) -> None:
+        """Send what was parked for endpoints that are configured (again) and not disabled."""
+        for name in names:
+            if not self.is_disabled(name):
+                await self._unpark(name)
+
     async def disable(self, name: str, reason: str) -> None:
         """Disable an endpoint durably and park what it is owed; announced in the journal and to ``ops``."""
         now_at = self._clock.now_at()
@@ -174,8 +188,7 @@ class Courier:
         await self._save(name, disabled_at=None, reason=None)
         self.troubles.pop(name, None)
         self.lane(name, None).resume()
-        for delivery, due in await self._outbox.unpark(name, self._clock.now_at()):
-            self.plan(delivery, due + self._clock.shift)
+        await self._unpark(name)
         log.info("endpoint.enabled", endpoint=name)
 
     # ---- one try
@@ -269,6 +282,10 @@ class Courier:
                     "reason": given_up.reason,
                 }
                 self.alert("delivery.exhausted", facts)
+
+    async def _unpark(self, name: str) -> None:
+        for delivery, due in await self._outbox.unpark(name, self._clock.now_at()):
+            self.plan(delivery, due + self._clock.shift)
 
     async def _save(self, name: str, *, disabled_at: float | None, reason: str | None) -> None:
         before = self.states.get(name)

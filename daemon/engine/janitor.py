@@ -25,7 +25,7 @@ class Retention:
     attempts: float
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Janitor:
     """Prunes the store once a minute."""
 

@@ -67,11 +67,11 @@ class Watcher:
         """Return the live tasks of one lane."""
         return [task for task in self.live.values() if task.provider == lane]
 
-    def watch(self, task: Task, *, rank: float = 0.0) -> None:
-        """Put a committed task under its lane; *rank* orders tasks due at the same moment."""
+    def watch(self, task: Task, *, due: float | None = None, rank: float = 0.0) -> None:
+        """Put a committed task under its lane, *due* when it says or at its next poll; *rank* orders equals."""
         account = self.accounts[task.provider]
         self.live[task.id] = task
-        self.pump.plan(account.lane, task.id, task.next_at, rank)
+        self.pump.plan(account.lane, task.id, task.next_at if due is None else due, rank)
 
     async def work(self, key: str) -> float | None:
         """Poll one task once; return the seconds until it wants another poll, or None once it has ended."""
@@ -212,6 +212,11 @@ class Watcher:
         """Return *record* with the live state of this moment."""
         task = self.live.get(record.id)
         return record if task is None or record.status.is_terminal else overlaid(record, task, self._clock.shift)
+
+    def note_all(self) -> None:
+        """Note every live task as it stands, so that the next start plans from here."""
+        for task in self.live.values():
+            self.notes.take(task)
 
     def forget(self, task_id: TaskId) -> None:
         """Drop a task that has ended from memory, and wake those who wait for it."""

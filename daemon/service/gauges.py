@@ -1,0 +1,71 @@
+"""What the metrics page reads from the running parts at each scrape."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from daemon.core.delivery import DeliveryState
+from daemon.engine.clock import Clock
+from daemon.engine.courier import Courier
+from daemon.engine.ports import Outbox
+from daemon.engine.watcher import Watcher
+from daemon.observe.metrics import Metrics
+
+REFRESH = 5.0
+
+
+@dataclass(slots=True)
+class Gauges:
+    """Reads the watcher and the courier; delivery counts are those of the last few seconds."""
+
+    watcher: Watcher
+    courier: Courier
+    outbox: Outbox
+    clock: Clock
+    counts: Mapping[tuple[str, DeliveryState], int] = field(default_factory=dict)
+
+    def register(self, metrics: Metrics) -> None:
+        """Show every gauge on *metrics*."""
+        metrics.watch("pollhook_tasks_watched", "Live tasks, by lane.", self._tasks, ("lane",))
+        metrics.watch("pollhook_polls_in_flight", "Polls in flight, by lane.", self._in_flight, ("lane",))
+        metrics.watch("pollhook_lane_parked", "1 where the lane's key was refused.", self._parked, ("lane",))
+        metrics.watch(
+            "pollhook_lane_price_seconds", "Seconds of mean delay one poll is worth.", self._prices, ("lane",)
+        )
+        metrics.watch("pollhook_deliveries_in_flight", "Attempts in flight.", lambda: self.courier.pump.in_flight)
+        metrics.watch("pollhook_deliveries", "Undelivered events, by state.", self._deliveries, ("state",))
+        metrics.watch(
+            "pollhook_oldest_due_delivery_seconds", "How long the longest-due delivery has waited.", self._oldest_due
+        )
+
+    async def run(self) -> None:
+        """Refresh the delivery counts until cancelled."""
+        while True:
+            self.counts = await self.outbox.counts()
+            await asyncio.sleep(REFRESH)
+
+    def _tasks(self) -> dict[str | tuple[str, ...], float]:
+        counts: dict[str | tuple[str, ...], float] = dict.fromkeys(self.watcher.accounts, 0.0)
+        for task in self.watcher.live.values():
+            counts[task.provider] += 1
+        return counts
+
+    def _in_flight(self) -> dict[str | tuple[str, ...], float]:
+        return {name: len(account.lane.running) for name, account in self.watcher.accounts.items()}
+
+    def _parked(self) -> dict[str | tuple[str, ...], float]:
+        return {name: float(account.is_parked) for name, account in self.watcher.accounts.items()}
+
+    def _prices(self) -> dict[str | tuple[str, ...], float]:
+        return {name: account.facts.price for name, account in self.watcher.accounts.items()}
+
+    def _deliveries(self) -> dict[str | tuple[str, ...], float]:
+        states = (DeliveryState.PENDING, DeliveryState.PARKED, DeliveryState.DEAD)
+        return {state: float(sum(count for (_, s), count in self.counts.items() if s is state)) for state in states}
+
+    def _oldest_due(self) -> float:
+        now = self.clock.now()
+        waits = (now - lane.agenda.first_due() for lane in self.courier.pump.lanes.values())
+        return max(0.0, max(waits, default=0.0))

@@ -1,0 +1,88 @@
+"""Bringing back what was watched and owed, calmly: nothing twice, no herd, the most urgent first."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import structlog
+
+from daemon.core.record import LaneState
+from daemon.engine.account import HOLD_CAP
+from daemon.engine.clock import Clock
+from daemon.engine.courier import Courier
+from daemon.engine.lanes import lane_state, restore
+from daemon.engine.ports import Ledger, Outbox, Watchlist
+from daemon.engine.watcher import Watcher
+from daemon.service.accounts import orphanage
+
+DUE_CAP = 24 * 3600.0
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recovery:
+    """Reads the store into the watcher and the courier before either runs."""
+
+    watcher: Watcher
+    courier: Courier
+    watchlist: Watchlist
+    outbox: Outbox
+    ledger: Ledger
+    clock: Clock
+
+    async def run(self) -> None:
+        """Bring back lanes, then tasks, then deliveries."""
+        await self._lanes()
+        tasks = await self._tasks()
+        deliveries = await self._deliveries()
+        log.info("service.recovered", tasks=tasks, deliveries=deliveries)
+
+    async def _lanes(self) -> None:
+        saved = await self.ledger.lanes()
+        for name, account in self.watcher.accounts.items():
+            account.lane.pace.forget_burst(self.clock.now())
+            if name in saved:
+                restore(account, saved[name], self.clock, hold_cap=HOLD_CAP)
+
+    async def _tasks(self) -> int:
+        now, count = self.clock.now(), 0
+        async for chunk in self.watchlist.live(self.clock.shift):
+            for task in chunk:
+                if task.provider not in self.watcher.accounts:
+                    self.watcher.accounts[task.provider] = orphanage(task.provider)
+                    self.watcher.pump.add(self.watcher.accounts[task.provider].lane)
+                is_overdue = task.next_at <= now
+                self.watcher.watch(task, due=max(task.next_at, now), rank=task.deadline if is_overdue else 0.0)
+            count += len(chunk)
+        return count
+
+    async def _deliveries(self) -> int:
+        self.courier.states = await self.ledger.endpoints()
+        now, count = self.clock.now(), 0
+        async for chunk in self.outbox.due(self.clock.shift):
+            for delivery, due in chunk:
+                self.courier.plan(delivery, min(due, now + DUE_CAP))
+            count += len(chunk)
+        return count
+
+
+class LaneKeeper:
+    """Saves what lanes must remember, when it changed."""
+
+    def __init__(self, watcher: Watcher, ledger: Ledger, clock: Clock) -> None:
+        self._watcher = watcher
+        self._ledger = ledger
+        self._clock = clock
+        self._saved: dict[str, tuple[object, ...]] = {}
+
+    async def save(self, *, everything: bool = False) -> None:
+        """Save the lanes whose trouble or hold changed since the last time, or all with their limiters."""
+        changed: list[LaneState] = []
+        for account in self._watcher.accounts.values():
+            mark = (account.is_parked, account.lane.held_until, account.facts.key_mark)
+            if account.is_configured and (everything or self._saved.get(account.name, (False, 0.0)) != mark):
+                changed.append(lane_state(account, self._clock))
+                self._saved[account.name] = mark
+        if changed:
+            await self._ledger.save_lanes(changed)
