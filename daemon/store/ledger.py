@@ -1,0 +1,83 @@
+"""The ledger on disk: what lanes and endpoints must remember over a restart."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Sequence
+from functools import partial
+
+from daemon.core.breaker import Trouble
+from daemon.core.record import EndpointState, LaneState
+from daemon.store.database import Database
+
+_LANES = "SELECT name, trouble, trouble_at, held_until_at, tat_at, key_mark FROM lanes"
+
+_SAVE_LANE = """
+INSERT INTO lanes (name, trouble, trouble_at, held_until_at, tat_at, key_mark)
+VALUES (?, ?, ?, ?, ?, ?)
+ON CONFLICT (name) DO UPDATE SET
+  trouble = excluded.trouble, trouble_at = excluded.trouble_at, held_until_at = excluded.held_until_at,
+  tat_at = excluded.tat_at, key_mark = excluded.key_mark
+"""
+
+_ENDPOINTS = "SELECT name, secret, disabled_at, disabled_reason FROM endpoints"
+
+_SAVE_ENDPOINT = """
+INSERT INTO endpoints (name, secret, disabled_at, disabled_reason)
+VALUES (?, ?, ?, ?)
+ON CONFLICT (name) DO UPDATE SET
+  secret = excluded.secret, disabled_at = excluded.disabled_at, disabled_reason = excluded.disabled_reason
+"""
+
+
+class SqliteLedger:
+    """The port ``Ledger`` on a database."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def lanes(self) -> dict[str, LaneState]:
+        """Return the saved state of every lane."""
+        return await self._database.read(_lanes)
+
+    async def save_lanes(self, states: Sequence[LaneState]) -> None:
+        """Save lane states, replacing those of the same names."""
+        await self._database.change(partial(_save_lanes, states), weight=len(states))
+
+    async def endpoints(self) -> dict[str, EndpointState]:
+        """Return the state of every endpoint that has one."""
+        return await self._database.read(_endpoints)
+
+    async def save_endpoint(self, state: EndpointState) -> None:
+        """Save one endpoint's state."""
+        await self._database.change(partial(_save_endpoint, state))
+
+
+def _lanes(connection: sqlite3.Connection) -> dict[str, LaneState]:
+    states = {}
+    for name, trouble, trouble_at, held_until_at, tat_at, key_mark in connection.execute(_LANES).fetchall():
+        states[name] = LaneState(
+            name=name,
+            trouble=None if trouble is None else Trouble(trouble),
+            trouble_at=trouble_at,
+            held_until_at=held_until_at,
+            tat_at=tat_at,
+            key_mark=key_mark,
+        )
+    return states
+
+
+def _save_lanes(states: Sequence[LaneState], connection: sqlite3.Connection) -> None:
+    rows = [(one.name, one.trouble, one.trouble_at, one.held_until_at, one.tat_at, one.key_mark) for one in states]
+    connection.executemany(_SAVE_LANE, rows)
+
+
+def _endpoints(connection: sqlite3.Connection) -> dict[str, EndpointState]:
+    states = {}
+    for name, secret, disabled_at, disabled_reason in connection.execute(_ENDPOINTS).fetchall():
+        states[name] = EndpointState(name=name, secret=secret, disabled_at=disabled_at, disabled_reason=disabled_reason)
+    return states
+
+
+def _save_endpoint(state: EndpointState, connection: sqlite3.Connection) -> None:
+    connection.execute(_SAVE_ENDPOINT, (state.name, state.secret, state.disabled_at, state.disabled_reason))

@@ -1,0 +1,135 @@
+"""What moves a delivery from one state to another, each as one change."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Sequence
+
+from daemon.core.delivery import Delivery, DeliveryState
+from daemon.core.ids import DeliveryId, EventId
+from daemon.core.record import DeliveryRecord, Owed
+from daemon.engine.ports import Settled
+from daemon.store.owing import SELECT_DELIVERY, delivery_of, delivery_record, owe
+from daemon.store.rows import legible
+
+_COUNT_ATTEMPT = """
+UPDATE deliveries
+SET attempts = max(attempts + 1, :number), tries = tries + 1, updated_at = :at
+WHERE id = :id
+RETURNING attempts
+"""
+
+_INSERT_ATTEMPT = """
+INSERT INTO attempts (delivery_id, number, started_at, seconds, http_status, refusal, detail, address)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+"""
+
+_SETTLE = """
+UPDATE deliveries
+SET state = :state, due_at = :due_at, reason = :reason
+WHERE id = :id AND state = 'pending'
+"""
+
+_SUCCEED = """
+UPDATE deliveries
+SET state = 'delivered', due_at = NULL, reason = :reason
+WHERE id = :id AND state IN ('pending', 'parked', 'dead')
+"""
+
+_DELIVERIES_OF = SELECT_DELIVERY + "WHERE event_id = ? ORDER BY deliveries.id"
+
+_REDELIVER = """
+UPDATE deliveries
+SET state = 'pending', due_at = :at, tries = 0, reason = NULL, updated_at = :at
+WHERE event_id = :event_id AND state IN ('pending', 'delivered', 'parked', 'dead')
+"""
+
+_PARK = """
+UPDATE deliveries INDEXED BY deliveries_undelivered
+SET state = 'parked', due_at = NULL, reason = :reason, updated_at = :at
+WHERE endpoint = :endpoint AND state = 'pending' AND state IN ('pending', 'parked', 'dead')
+"""
+
+_UNPARK = """
+UPDATE deliveries INDEXED BY deliveries_undelivered
+SET state = 'pending', due_at = :at, reason = NULL, updated_at = :at
+WHERE endpoint = :endpoint AND state = 'parked' AND state IN ('pending', 'parked', 'dead')
+"""
+
+_OF_ENDPOINT = """
+SELECT id, event_id, endpoint, url, attempts, tries
+FROM deliveries
+WHERE endpoint = ? AND state = ? AND state IN ('pending', 'parked', 'dead')
+ORDER BY id
+"""
+
+_PRUNE_ATTEMPTS = """
+DELETE FROM attempts WHERE (delivery_id, number) IN (
+  SELECT delivery_id, number FROM attempts WHERE started_at < ? ORDER BY started_at LIMIT ?)
+"""
+
+_PRUNE_EVENTS = """
+DELETE FROM events WHERE seq IN (
+  SELECT seq FROM events
+  WHERE created_at < ? AND NOT EXISTS (
+    SELECT 1 FROM deliveries WHERE deliveries.event_id = events.id AND state IN ('pending', 'parked'))
+  ORDER BY created_at LIMIT ?)
+"""
+
+
+def settle(settled: Settled, connection: sqlite3.Connection) -> None:
+    """Record the attempt, whatever became of the delivery meanwhile, and move the delivery where it may move."""
+    attempt, id_ = settled.attempt, settled.delivery.id
+    counted = {"id": id_, "number": attempt.number, "at": attempt.started_at + attempt.seconds}
+    row = connection.execute(_COUNT_ATTEMPT, counted).fetchone()
+    if row is None:
+        return
+    values = (attempt.started_at, attempt.seconds, attempt.http_status, attempt.refusal)
+    connection.execute(_INSERT_ATTEMPT, (id_, row[0], *values, legible(attempt.detail), attempt.address))
+    if settled.state is DeliveryState.DELIVERED:
+        connection.execute(_SUCCEED, {"id": id_, "reason": settled.reason})
+        return
+    due_at = settled.due_at if settled.state is DeliveryState.PENDING else None
+    left = {"id": id_, "state": settled.state.value, "due_at": due_at, "reason": legible(settled.reason)}
+    connection.execute(_SETTLE, left)
+
+
+def redeliver(
+    event_id: EventId, owed: Sequence[Owed], at: float, connection: sqlite3.Connection
+) -> list[DeliveryRecord] | None:
+    """Make the deliveries of an event pending and due at *at*; insert *owed* where it has none."""
+    if connection.execute("SELECT 1 FROM events WHERE id = ?", (event_id,)).fetchone() is None:
+        return None
+    if connection.execute(_REDELIVER, {"event_id": event_id, "at": at}).rowcount == 0:
+        owe(connection, owed, at)
+    return deliveries_of(event_id, connection)
+
+
+def deliveries_of(event_id: EventId, connection: sqlite3.Connection) -> list[DeliveryRecord]:
+    """Return the deliveries of one event, oldest first."""
+    return [delivery_record(row) for row in connection.execute(_DELIVERIES_OF, (event_id,)).fetchall()]
+
+
+def park(endpoint: str, reason: str, at: float, connection: sqlite3.Connection) -> list[DeliveryId]:
+    """Park what is pending at *endpoint*; return which, oldest first."""
+    moved = _of_endpoint(endpoint, DeliveryState.PENDING, connection)
+    connection.execute(_PARK, {"endpoint": endpoint, "reason": legible(reason), "at": at})
+    return [delivery.id for delivery in moved]
+
+
+def unpark(endpoint: str, at: float, connection: sqlite3.Connection) -> list[tuple[Delivery, float]]:
+    """Make what is parked at *endpoint* pending and due at *at*; return it oldest first."""
+    moved = _of_endpoint(endpoint, DeliveryState.PARKED, connection)
+    connection.execute(_UNPARK, {"endpoint": endpoint, "at": at})
+    return [(delivery, at) for delivery in moved]
+
+
+def prune(events_before_at: float, attempts_before_at: float, limit: int, connection: sqlite3.Connection) -> int:
+    """Delete at most *limit* old attempts and *limit* old events of which nothing is pending or parked."""
+    attempts = connection.execute(_PRUNE_ATTEMPTS, (attempts_before_at, limit)).rowcount
+    events = connection.execute(_PRUNE_EVENTS, (events_before_at, limit)).rowcount
+    return attempts + events
+
+
+def _of_endpoint(endpoint: str, state: DeliveryState, connection: sqlite3.Connection) -> list[Delivery]:
+    return [delivery_of(row) for row in connection.execute(_OF_ENDPOINT, (endpoint, state.value)).fetchall()]
