@@ -11,7 +11,7 @@ import unicodedata
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address
 from typing import TypeAlias
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 IPAddress: TypeAlias = IPv4Address | IPv6Address
 
@@ -50,16 +50,30 @@ def parse_origin(url: str) -> Origin:
         raise ValueError(f"a URL has at most {URL_LIMIT} characters, this one {len(url)}")
     if _UNPRINTABLE.search(url):
         raise ValueError("a URL holds no space, control character or backslash")
-    parts = urlsplit(url)
+    parts = _split(url)
     if parts.scheme not in _DEFAULT_PORTS:
         raise ValueError("a URL begins with https:// or http://")
     if "@" in parts.netloc:
         raise ValueError("a URL holds no user name or password")
     host, address = _host(parts.netloc)
-    port = _DEFAULT_PORTS[parts.scheme] if parts.port is None else parts.port
+    return Origin(scheme=parts.scheme, host=host, port=_port(parts), address=address)
+
+
+def _split(url: str) -> SplitResult:
+    try:
+        return urlsplit(url)
+    except ValueError:
+        raise ValueError("what stands in square brackets is no IPv6 address") from None
+
+
+def _port(parts: SplitResult) -> int:
+    try:
+        port = parts.port
+    except ValueError:
+        port = 0
     if port == 0:
-        raise ValueError("port 0 cannot be called")
-    return Origin(scheme=parts.scheme, host=host, port=port, address=address)
+        raise ValueError("a port lies between 1 and 65535")
+    return _DEFAULT_PORTS[parts.scheme] if port is None else port
 
 
 def _host(netloc: str) -> tuple[str, IPAddress | None]:
@@ -86,11 +100,22 @@ def _literal6(text: str) -> IPv6Address:
 
 
 def _ascii(host: str) -> str:
+    """Return *host* in ASCII, lower-case; refuse names that the versions of IDNA map differently (ß, ς, joiners)."""
+    plain = unicodedata.normalize("NFKC", host).lower()
     try:
-        name = unicodedata.normalize("NFKC", host).lower().encode("idna").decode("ascii")
+        name = plain.encode("idna").decode("ascii")
+        is_stable = plain.isascii() or (_is_word(plain) and name.encode("ascii").decode("idna") == plain)
     except UnicodeError:
         raise ValueError("the host is no valid name") from None
+    if not is_stable:
+        raise ValueError("the host is ambiguous; write it in its ASCII form (xn--…)")
     name = name.removesuffix(".")
     if not _NAME.fullmatch(name):
         raise ValueError("the host is no valid name")
     return name
+
+
+def _is_word(text: str) -> bool:
+    """Whether *text* is letters, digits and marks that every version of IDNA knows: those of Unicode 3.2."""
+    categories = [unicodedata.ucd_3_2_0.category(mark) for mark in text if mark not in ".-_"]
+    return all(category[0] == "L" or category in ("Nd", "Mn", "Mc") for category in categories)
