@@ -1,0 +1,140 @@
+"""Records as the API shows them: plain JSON members, in the order the contract names them."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from functools import lru_cache
+from math import isfinite
+
+from daemon.core import wall
+from daemon.core.delivery import Refusal
+from daemon.core.event import encode, error_json, outputs_json
+from daemon.core.observation import Json
+from daemon.core.record import AttemptRecord, DeliveryRecord, FeedItem, StoredResult, Target, TaskRecord, ToEndpoint
+from daemon.engine.ports import EndpointView, LaneView
+
+
+@lru_cache(maxsize=4096)
+def rfc3339(at: float) -> str:
+    """Return a wall-clock second as text; many answers name the same few moments."""
+    return wall.rfc3339(at)
+
+
+def moment(at: float | None) -> str | None:
+    """Return a wall-clock second as text, and None for None."""
+    return None if at is None else rfc3339(at)
+
+
+def task_json(record: TaskRecord) -> dict[str, Json]:
+    """Return a task as every call about one shows it."""
+    return {
+        "id": record.id,
+        "provider": record.provider,
+        "remote_id": record.remote_id,
+        "model": record.model,
+        "status": record.status,
+        "progress": record.progress,
+        "queue_position": record.queue_position,
+        "outputs": outputs_json(record.outputs) if record.outputs else [],
+        "error": error_json(record.error),
+        "metadata": record.metadata,
+        "created_at": rfc3339(record.created_at),
+        "registered_at": rfc3339(record.registered_at),
+        "updated_at": rfc3339(record.updated_at),
+        "ended_at": moment(record.ended_at),
+        "deadline_at": rfc3339(record.deadline_at),
+        "polls": record.polls,
+        "next_poll_at": moment(record.next_poll_at),
+        "next_poll_reason": record.next_poll_reason,
+        "last_miss": record.last_miss,
+        "webhook": target_json(record.target),
+        "event_id": record.event_id,
+    }
+
+
+def target_json(target: Target | None) -> Json:
+    """Return where a task's events go."""
+    if target is None:
+        return None
+    return {"endpoint": target.name} if isinstance(target, ToEndpoint) else {"url": target.url}
+
+
+def result_json(stored: StoredResult) -> dict[str, Json]:
+    """Return the answer of a result request."""
+    return {
+        "task_id": stored.task_id,
+        "outputs": outputs_json(stored.outputs),
+        "response": stored.body,
+        "requested_at": rfc3339(stored.intended_at),
+        "stored_at": moment(stored.stored_at),
+    }
+
+
+def event_bytes(item: FeedItem, deliveries: list[DeliveryRecord] | None = None) -> bytes:
+    """Return an event as JSON in which ``body`` is the very bytes that are signed."""
+    head = encode({"id": item.id, "type": item.type, "created_at": rfc3339(item.created_at)})
+    tail = b"" if deliveries is None else b',"deliveries":' + encode([delivery_json(one) for one in deliveries])
+    return b"".join((head[:-1], b',"body":', item.body, tail, b"}"))
+
+
+def delivery_json(record: DeliveryRecord) -> dict[str, Json]:
+    """Return one delivery; ``attempts`` counts the POSTs made so far."""
+    return {
+        "id": record.id,
+        "event_id": record.event_id,
+        "event_type": record.event_type,
+        "task_id": record.task_id,
+        "endpoint": record.endpoint,
+        "url": record.url,
+        "state": record.state,
+        "attempts": record.attempts,
+        "due_at": moment(record.due_at),
+        "reason": record.reason,
+        "created_at": rfc3339(record.created_at),
+        "updated_at": rfc3339(record.updated_at),
+    }
+
+
+def attempt_json(attempt: AttemptRecord) -> dict[str, Json]:
+    """Return one attempt; of a refused target it says no more than that, so that it maps no network."""
+    is_refused = attempt.refusal is Refusal.TARGET_NOT_ALLOWED
+    return {
+        "number": attempt.number,
+        "started_at": rfc3339(attempt.started_at),
+        "seconds": None if is_refused else round(attempt.seconds, 6),
+        "http_status": attempt.http_status,
+        "refusal": attempt.refusal,
+        "detail": None if is_refused else attempt.detail,
+        "address": None if is_refused else attempt.address,
+    }
+
+
+def lane_json(lane: LaneView) -> dict[str, Json]:
+    """Return one lane."""
+    return _shown(lane)
+
+
+def endpoint_json(endpoint: EndpointView) -> dict[str, Json]:
+    """Return one endpoint, its keys by fingerprint only."""
+    return _shown(endpoint)
+
+
+def page_json(data: list[Json], following: str | None) -> dict[str, Json]:
+    """Return one page of a list."""
+    return {"data": data, "next": following}
+
+
+def _shown(view: LaneView | EndpointView) -> dict[str, Json]:
+    return {field.name: _value(field.name, getattr(view, field.name)) for field in fields(view)}
+
+
+def _value(name: str, value: Json | tuple[str, ...]) -> Json:
+    if isinstance(value, tuple):
+        return list(value)
+    if isinstance(value, float):
+        return rfc3339(value) if name.endswith("_at") else _finite(value)
+    return value
+
+
+def _finite(value: float) -> float | None:
+    return value if isfinite(value) else None

@@ -1,0 +1,125 @@
+"""One connection of the API: bounded in headers and in time, and answered with problem documents even where aiohttp
+itself refuses the request.
+
+A connection that has begun a request must finish its head within ``HEAD_SECONDS``; one that has begun none is idle and
+may stay for the keep-alive time.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import TYPE_CHECKING, cast
+
+from aiohttp import web
+from aiohttp.web_protocol import RequestHandler
+
+from daemon.api.peer import Peer, peer_of
+from daemon.api.problems import Problem
+from daemon.api.replies import SECURITY, problem_reply
+from daemon.core.event import encode
+
+if TYPE_CHECKING:
+    from aiohttp.web_request import BaseRequest
+
+HEAD_SECONDS = 10.0
+HEAD_LIMIT = 32 * 1024
+
+
+class Connection(RequestHandler):
+    """aiohttp's own protocol with a deadline for request heads, and with its peer known."""
+
+    __slots__ = ("_head_bytes", "_head_timer", "on_lost", "peer")
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Begin: the first head is due within the deadline."""
+        self.peer: Peer = peer_of(transport)
+        self.on_lost: set[Callable[[], object]] = set()
+        self._head_bytes = 0
+        self._head_timer: asyncio.TimerHandle | None = None
+        super().connection_made(transport)
+        self._expect_head()
+
+    def data_received(self, data: bytes) -> None:
+        """Feed the parser; start the clock on a head begun, stop it on one complete."""
+        super().data_received(data)
+        if self._current_request is not None or self._messages or self._waiter is None or self._waiter.done():
+            self._head_complete()
+            return
+        self._head_bytes += len(data)
+        if self._head_bytes > HEAD_LIMIT:
+            self._refuse(Problem(code="headers_too_large", detail=f"a request head is at most {HEAD_LIMIT} bytes"))
+        elif self._head_timer is None:
+            self._expect_head()
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        """End: whoever waits for the caller's sake need not."""
+        self._head_complete()
+        for tell in tuple(self.on_lost):
+            tell()
+        super().connection_lost(exc)
+
+    def handle_error(
+        self,
+        request: BaseRequest,
+        status: int = 500,
+        exc: BaseException | None = None,
+        message: str | None = None,
+    ) -> web.StreamResponse:
+        """Answer what never became a request of ours, and close."""
+        if status == 500:
+            super().handle_error(request, status, exc, message)
+            answer = problem_reply(Problem(code="internal", detail="the daemon's log says more"))
+        else:
+            answer = problem_reply(_unreadable(message or "not a valid HTTP request"))
+        answer.force_close()
+        return answer
+
+    def _expect_head(self) -> None:
+        self._head_timer = self._loop.call_later(HEAD_SECONDS, self._head_late)
+
+    def _head_complete(self) -> None:
+        self._head_bytes = 0
+        if self._head_timer is not None:
+            self._head_timer.cancel()
+            self._head_timer = None
+
+    def _head_late(self) -> None:
+        self._head_timer = None
+        self._refuse(Problem(code="timeout", detail=f"a request head must arrive within {HEAD_SECONDS:g} s"))
+
+    def _refuse(self, problem: Problem) -> None:
+        self._head_complete()
+        if self.transport is not None:
+            self.transport.write(canned(problem))
+        self.force_close()
+
+
+class Crowded(asyncio.Protocol):
+    """A connection past the bound: told so at once, and closed."""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Say 503 and close."""
+        stream = cast("asyncio.WriteTransport", transport)
+        stream.write(canned(Problem(code="too_many_connections", detail="try again shortly", retry_after=1)))
+        stream.close()
+
+
+def canned(problem: Problem) -> bytes:
+    """Return a whole HTTP answer that carries *problem* and closes."""
+    body = encode(problem.document())
+    headers = SECURITY | {
+        "Content-Type": "application/problem+json",
+        "Content-Length": str(len(body)),
+        "Connection": "close",
+    }
+    if problem.retry_after is not None:
+        headers["Retry-After"] = str(problem.retry_after)
+    lines = [f"HTTP/1.1 {problem.status} Refused", *(f"{name}: {value}" for name, value in headers.items())]
+    return "\r\n".join([*lines, "", ""]).encode("ascii") + body
+
+
+def _unreadable(message: str) -> Problem:
+    first = message.strip().splitlines()[0][:200] if message.strip() else "not a valid HTTP request"
+    code = "headers_too_large" if "more than" in message and "bytes" in message else "bad_request"
+    return Problem(code=code, detail=first)

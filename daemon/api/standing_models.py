@@ -1,0 +1,72 @@
+"""The shapes of lanes and endpoints as the API shows them."""
+
+from __future__ import annotations
+
+from pydantic import BaseModel, ConfigDict
+
+from daemon.api.models import When
+
+_CLOSED = ConfigDict(extra="forbid")
+
+
+class LaneShown(BaseModel):
+    """One configured provider account."""
+
+    model_config = _CLOSED
+    name: str
+    preset: str
+    base_url: str
+    state: str
+    reason: str | None
+    since_at: When | None
+    resumes_at: When | None
+    tasks: int
+    in_flight: int
+    rate: float | None
+    burst: float | None
+    concurrency: int
+    min_gap: float
+    max_gap: float | None
+    deadline: float | None
+    price: float
+    typical: float
+    polls: int
+    misses: dict[str, int]
+    last_miss: str | None
+    last_miss_at: When | None
+    unknown_words: list[str]
+
+
+class LaneList(BaseModel):
+    """Every lane, by name."""
+
+    model_config = _CLOSED
+    data: list[LaneShown]
+    next: None
+
+
+class EndpointShown(BaseModel):
+    """One endpoint; keys are named by fingerprint, never shown."""
+
+    model_config = _CLOSED
+    name: str
+    url: str
+    source: str
+    state: str
+    reason: str | None
+    since_at: When | None
+    keys: list[str]
+    timeout: float
+    concurrency: int
+    in_flight: int
+    pending: int
+    parked: int
+    dead: int
+
+
+class EndpointList(BaseModel):
+    """Every endpoint, by name."""
+
+    model_config = _CLOSED
+    data: list[EndpointShown]
+    next: None

@@ -1,0 +1,128 @@
+import json
+
+import pytest
+from pydantic import TypeAdapter
+
+from daemon.api import models, standing_models
+from daemon.api.problems import CODES, problem_of
+from daemon.core import errors
+
+CALLS = """
+GET /healthz · GET /readyz · GET /metrics · GET /openapi.json
+POST /v1/tasks · POST /v1/tasks/batch · GET /v1/tasks · GET /v1/tasks/{id} · DELETE /v1/tasks/{id}
+POST /v1/tasks/{id}/poll · POST /v1/tasks/{id}/result · GET /v1/tasks/{id}/outputs/{n}
+GET /v1/events · GET /v1/events/{id} · GET /v1/events/{id}/body · POST /v1/events/{id}/redeliver
+GET /v1/deliveries · GET /v1/deliveries/{id}
+GET /v1/endpoints · GET /v1/endpoints/{name} · PUT /v1/endpoints/{name} · DELETE /v1/endpoints/{name}
+POST /v1/endpoints/{name}/test · POST /v1/endpoints/{name}/enable · POST /v1/endpoints/{name}/disable
+GET /v1/providers · GET /v1/providers/{name}
+"""
+
+
+@pytest.fixture
+async def document(api):
+    status, document, _ = await api.call("GET", "/openapi.json")
+    assert status == 200
+    return document
+
+
+async def test_every_call_is_described_and_no_other(document):
+    described = {f"{method.upper()} {path}" for path, calls in document["paths"].items() for method in calls}
+
+    assert described == {call.strip() for line in CALLS.strip().splitlines() for call in line.split("·")}
+
+
+async def test_every_route_of_the_application_is_described(make_api, document):
+    _, app = make_api()
+    routed = {(route.method, route.resource.canonical) for route in app.router.routes() if route.method != "HEAD"}
+
+    assert routed == {(method.upper(), path) for path, calls in document["paths"].items() for method in calls}
+
+
+async def test_every_operation_is_named_once_and_says_its_answers_and_problems(document):
+    operations = [call for calls in document["paths"].values() for call in calls.values()]
+
+    assert document["openapi"] == "3.1.0"
+    assert len({operation["operationId"] for operation in operations}) == len(operations)
+    for operation in operations:
+        assert operation["summary"]
+        assert "421" in operation["responses"]
+        assert ("401" in operation["responses"]) == (operation.get("security") != [])
+        assert all(response["description"] for response in operation["responses"].values())
+
+
+async def test_every_path_variable_is_a_parameter(document):
+    for path, calls in document["paths"].items():
+        for operation in calls.values():
+            named = {one["name"] for one in operation["parameters"] if one["in"] == "path"}
+            assert named == {part[1:-1] for part in path.split("/") if part.startswith("{")}
+
+
+async def test_every_reference_leads_somewhere(document):
+    schemas = document["components"]["schemas"]
+
+    for found in _references({"paths": document["paths"], "schemas": schemas}):
+        assert found.removeprefix("#/components/schemas/") in schemas
+
+
+async def test_registration_is_described_by_the_model_that_checks_it(document):
+    schema = document["components"]["schemas"]["Registration"]
+
+    assert list(schema["properties"]) == [
+        "provider", "remote_id", "submission", "status_url", "webhook", "model", "params", "metadata", "created_at",
+        "deadline", "first_poll_after", "fetch_result", "events",
+    ]  # fmt: skip
+    assert schema["additionalProperties"] is False
+    assert schema["examples"]
+
+
+async def test_query_parameters_carry_their_bounds(document):
+    parameters = {one["name"]: one["schema"] for one in document["paths"]["/v1/events"]["get"]["parameters"]}
+
+    assert (parameters["wait"]["maximum"], parameters["limit"]["maximum"]) == (60.0, 500)
+
+
+async def test_the_answers_are_what_the_models_say(api):
+    task = await api.register(webhook={"url": "https://app.example.com/x"})
+    await api.tasks.end(task["id"])
+    item = api.outbox.add()
+    owed = api.outbox.owe(item)
+    bad = {"tasks": [{}, {"provider": "amux", "remote_id": "x"}]}
+
+    for model, (method, path, body) in {
+        models.TaskShown: ("GET", f"/v1/tasks/{task['id']}", None),
+        models.TaskList: ("GET", "/v1/tasks", None),
+        models.BatchAnswer: ("POST", "/v1/tasks/batch", bad),
+        models.EventFeed: ("GET", "/v1/events", None),
+        models.EventWithDeliveries: ("GET", f"/v1/events/{item.id}", None),
+        models.DeliveryList: ("GET", "/v1/deliveries", None),
+        models.DeliveryWithAttempts: ("GET", f"/v1/deliveries/{owed.id}", None),
+        standing_models.EndpointList: ("GET", "/v1/endpoints", None),
+        standing_models.LaneList: ("GET", "/v1/providers", None),
+        models.Health: ("GET", "/readyz", None),
+        models.ProblemDocument: ("POST", "/v1/tasks", {}),
+    }.items():
+        _, answer, _ = await api.call(method, path, json_body=body)
+        TypeAdapter(model).validate_json(json.dumps(answer))
+        shown = answer["data"][0] if answer.get("data") else answer
+        inner = model.model_fields["data"].annotation.__args__[0] if "data" in model.model_fields else model
+        if model not in (models.BatchAnswer, models.ProblemDocument):
+            assert list(shown) == list(inner.model_fields)
+
+
+def test_every_mistake_of_the_core_has_its_row():
+    mistakes = errors.Mistake.__subclasses__()
+
+    assert {kind.code for kind in mistakes} <= set(CODES)
+    assert problem_of(errors.Mistake("odd")).status == 422
+
+
+def _references(value):
+    if isinstance(value, dict):
+        for name, inner in value.items():
+            if name == "$ref":
+                yield inner
+            yield from _references(inner)
+    elif isinstance(value, list):
+        for inner in value:
+            yield from _references(inner)
