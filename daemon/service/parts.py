@@ -11,8 +11,8 @@ from dataclasses import dataclass
 
 import aiohttp
 
-from daemon.config import Settings
-from daemon.core.egress import Listener, allowance
+from daemon.config import Settings, allowances
+from daemon.core.egress import Listener
 from daemon.core.origin import origin
 from daemon.engine.clock import Clock, Dice
 from daemon.engine.courier import Courier
@@ -83,7 +83,7 @@ async def assemble(settings: Settings, stack: AsyncExitStack) -> Parts:
     book = EndpointBook(own.master)
     await book.adopt(settings, store.ledger)
     own_listeners: list[Listener] = []
-    allow = tuple(allowance(text) for text in settings.egress.allow)
+    allow = allowances(settings)
     guard = Guard(allow=allow, own=own_listeners)
     trusting = Guard(allow=allow, own=own_listeners, is_trusted=True)
     sender = await _sender(stack, book, guard, trusting, clock)
