@@ -28,7 +28,8 @@ _FINISH = """
 UPDATE tasks
 SET status = :status, progress = :progress, queue_position = NULL, error = :error,
     outputs = coalesce((SELECT nullif(outputs, '[]') FROM results WHERE task_id = :id), :outputs),
-    started_at = coalesce(:started_at, started_at), finished_at = :finished_at,
+    created_at = coalesce(:created_at, created_at), started_at = coalesce(:started_at, started_at),
+    finished_at = :finished_at,
     ended_at = :ended_at, updated_at = :ended_at, polls = :polls, last_miss = :last_miss,
     next_poll_at = NULL, next_poll_reason = NULL, event_id = :event_id
 WHERE id = :id AND status IN ('queued', 'running')
@@ -42,7 +43,8 @@ WHERE id = :id AND status IN ('queued', 'running')
 
 _NOTE = """
 UPDATE tasks
-SET status = :status, progress = :progress, queue_position = :queue_position, started_at = :started_at,
+SET status = :status, progress = :progress, queue_position = :queue_position,
+    created_at = coalesce(:created_at, created_at), started_at = :started_at,
     updated_at = :updated_at, polls = :polls, next_poll_at = :next_poll_at, next_poll_reason = :next_poll_reason,
     last_miss = :last_miss
 WHERE id = :id AND status IN ('queued', 'running')
@@ -154,6 +156,7 @@ def _finish(ending: Ending, connection: sqlite3.Connection) -> bool:
         "progress": task.progress,
         "error": error_text(ended.error),
         "outputs": outputs_text(ended.outputs),
+        "created_at": task.created_at,
         "started_at": ended.started_at or task.started_at,
         "finished_at": ended.finished_at,
         "ended_at": ending.ended_at,
@@ -195,6 +198,7 @@ def _noted(task: Task, shift: float) -> dict[str, str | float | int | None]:
         "status": task.status.value,
         "progress": task.progress,
         "queue_position": task.queue_position,
+        "created_at": task.created_at,
         "started_at": task.started_at,
         "updated_at": task.updated_at,
         "polls": task.polls,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from dataclasses import replace
 
@@ -138,8 +139,6 @@ def test_an_event_can_never_outgrow_256_kib():
 
 @given(st.binary(min_size=800, max_size=3000), json_values)
 def test_neither_data_uris_nor_long_base64_survive_into_a_copy(raw, other):
-    import base64
-
     long = base64.b64encode(raw).decode()
     body = {
         "url": f"data:video/mp4;base64,{long}",

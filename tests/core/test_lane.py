@@ -57,7 +57,8 @@ def test_a_new_lane_opens_its_window_only_with_good_answers():
         it.went_well()
         it.done(key, None)
 
-    assert len([key for _ in range(10) if (key := it.take(1.0))]) == 8
+    started = [key for _ in range(10) if (key := it.take(1.0))]
+    assert len(started) == 8
 
 
 @given(st.floats(0.1, 500), st.integers(1, 20), st.lists(st.floats(0, 2), min_size=1, max_size=200))

@@ -30,7 +30,9 @@ def free_port() -> int:
 class Rig:
     """A folder, five simulated providers, a receiver, and the daemon started, killed and asked at will."""
 
-    def __init__(self, folder: Path, *, seed: int = 1, faults: Faults | None = None, pace: Pace | None = None, **more: Any):
+    def __init__(
+        self, folder: Path, *, seed: int = 1, faults: Faults | None = None, pace: Pace | None = None, **more: Any
+    ):
         self.folder = folder
         self.port = free_port()
         self.api = f"http://127.0.0.1:{self.port}"
@@ -151,7 +153,9 @@ class Rig:
                         return
                     await asyncio.sleep(0.05)
         except TimeoutError:
-            raise AssertionError(f"{what} did not come true in {seconds} s; log:\n{self.log.read_text()[-4000:]}") from None
+            raise AssertionError(
+                f"{what} did not come true in {seconds} s; log:\n{self.log.read_text()[-4000:]}"
+            ) from None
 
     def log_lines(self, event: str) -> list[dict[str, Any]]:
         found = []

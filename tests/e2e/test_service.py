@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import json
+import socket
 import sqlite3
+import subprocess
+import sys
 import time
 from contextlib import closing
 from pathlib import Path
 
 import pytest
+from standardwebhooks import Webhook
 
 from daemon.demo.plan import Faults, Pace
 from daemon.demo.receiver import is_delivered
@@ -138,8 +142,11 @@ async def test_a_lane_added_on_reload_takes_tasks_and_one_removed_keeps_those_it
         await rig.start()
         (kept,) = await register(rig, "amux")
         text = rig.config.read_text()
-        rig.config.write_text(text.replace("[providers.amux]", "[providers.second]\npreset = \"amux\"").replace(
-            "[providers.amux.typical]", "[providers.second.typical]"))
+        rig.config.write_text(
+            text.replace("[providers.amux]", '[providers.second]\npreset = "amux"').replace(
+                "[providers.amux.typical]", "[providers.second.typical]"
+            )
+        )
         rig.reload()
         await rig.until(lambda: rig.log_lines("config.reloaded"))
         job = rig.simulation.providers["amux"].create()
@@ -222,8 +229,6 @@ async def test_a_full_watchlist_answers_503_with_retry_after_and_keeps_what_it_h
 
 
 async def test_sd_notify_says_ready_and_stopping(tmp_path, monkeypatch):
-    import socket
-
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as heard:
         address = str(tmp_path / "notify")
         heard.bind(address)
@@ -254,16 +259,11 @@ async def test_a_webhook_url_of_the_callers_is_judged_by_the_egress_rules_and_si
         rig.write_config(egress={"allow": [f"127.0.0.1/32:{port}"]})
         await rig.stop()
         await rig.start()
-        import subprocess
-        import sys
-
-        secret = subprocess.run(  # noqa: ASYNC221
+        secret = subprocess.run(
             [sys.executable, "-m", "daemon", "secret", rig.receiver.url, "--config", str(rig.config)],
             capture_output=True, text=True, check=True, timeout=20,
         ).stdout.strip()  # fmt: skip
         assert secret.startswith("whsec_")
-        from standardwebhooks import Webhook
-
         rig.receiver._webhook = Webhook(secret)
         body = {"provider": "amux", "remote_id": job.id, "webhook": {"url": rig.receiver.url}}
         status, task = await rig.call("POST", "/v1/tasks", body)

@@ -6,6 +6,7 @@ import asyncio
 from itertools import pairwise
 
 from daemon.core.delivery import Accepted, DeliveryState, Refusal, Refused
+from daemon.core.event import operational_event
 from daemon.core.record import ToEndpoint, ToUrl
 from daemon.engine.delivery_desk import DeliveryDesk
 from tests.engine.fakes import ScriptedSender, World, endpoint, simulate
@@ -102,8 +103,6 @@ def test_410_from_an_ad_hoc_url_ends_that_delivery_alone():
         async with World(sender=sender) as world:
             owed = []
             for path in ("gone", "fine"):
-                from daemon.core.event import operational_event
-
                 event = operational_event(world.courier._mint.event(), "t", {}, created_at=0.0)
                 each = world.courier.owe(ToUrl(url=f"https://hooks.example/{path}"), event.id)
                 await world.store.publish(event, each)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -21,6 +22,8 @@ from daemon.core.errors import (
 from daemon.core.observation import Ended, Inline, Missed, Output, Pending, Response
 from daemon.core.record import Application, Claim, ToEndpoint
 from daemon.core.task import Miss, Status, Wish
+from daemon.engine.applying import as_task
+from tests.core.test_event import record
 from tests.engine.fakes import EPOCH, ScriptedProvider, World, simulate
 
 RUNNING = Pending(status=Status.RUNNING)
@@ -574,8 +577,6 @@ def test_after_a_restart_overdue_tasks_are_spread_over_the_rate_the_most_urgent_
             for n in range(100):
                 await world.store.add([_record(world, f"r{n}", deadline=1000.0 - n)])
             for record in list(world.store.tasks.values()):
-                from daemon.engine.applying import as_task
-
                 task = as_task(record, world.clock.shift)
                 world.watcher.watch(task, rank=task.deadline)
             await asyncio.sleep(9.9)
@@ -587,10 +588,6 @@ def test_after_a_restart_overdue_tasks_are_spread_over_the_rate_the_most_urgent_
 
 
 def _record(world, remote_id, deadline):
-    from dataclasses import replace
-
-    from tests.core.test_event import record
-
     return replace(
         record(), id=f"tsk_{remote_id}", remote_id=remote_id, status=Status.RUNNING,
         registered_at=EPOCH, created_at=EPOCH, deadline_at=EPOCH + deadline, next_poll_at=EPOCH - 5,

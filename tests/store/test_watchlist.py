@@ -228,6 +228,18 @@ async def test_live_tasks_come_back_in_monotonic_seconds(store, a):
     assert (tasks[0].status, tasks[0].wishes) == (Status.QUEUED, frozenset())
 
 
+async def test_the_providers_creation_time_once_told_replaces_ours_and_silence_keeps_it(store, a):
+    live, over = a.newcomer("live"), a.newcomer("over")
+    await store.watchlist.add([live, over])
+    await store.watchlist.note([a.watched(live, created_at=500.0)], 0.0)
+    await store.watchlist.note([a.watched(live, created_at=None)], 0.0)
+    ending = a.ending(over)
+    await store.watchlist.finish(replace(ending, task=replace(ending.task, created_at=600.0)))
+
+    assert (await store.watchlist.record(live.id)).created_at == 500.0
+    assert (await store.watchlist.record(over.id)).created_at == 600.0
+
+
 async def test_a_note_is_there_after_a_restart_and_touches_no_ended_task(store, a):
     live, over = a.newcomer("live"), a.newcomer("over")
     await store.watchlist.add([live, over])
