@@ -1,0 +1,150 @@
+"""Admission: what a definition makes of a registration before anything is watched.
+
+Whatever would make every later poll fail is told to the caller now, all of it at once.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+
+from daemon.core.errors import FieldError, InvalidRegistration
+from daemon.core.observation import Json
+from daemon.core.record import Admission, Application
+from daemon.providers.definition import Definition
+from daemon.providers.expression import ExpressionFailed, Paths, first_set
+from daemon.providers.request import Requests
+from daemon.providers.template import Unbuildable
+from daemon.providers.words import text_of
+
+ID_LIMIT = 2048
+MODEL_LIMIT = 256
+PARAMS_LIMIT = 32
+NAME_LIMIT = 64
+VALUE_LIMIT = 2048
+
+
+def admit(requests: Requests, application: Application) -> Admission:
+    """Hold *application* against the definition: what it says itself goes before what its submission says.
+
+    Raises InvalidRegistration with every bad field, or HostNotAllowed for a status URL off the allowed origins.
+    """
+    definition = requests.account.definition
+    errors = list(_misfits(application))
+    if errors:
+        raise InvalidRegistration(errors)
+    admission = _completed(requests, _filled(definition, application))
+    errors = list(_bad_fields(definition, application, admission))
+    if errors:
+        raise InvalidRegistration(errors)
+    return _without_plain_url(requests, admission)
+
+
+def _misfits(application: Application) -> Iterator[FieldError]:
+    if application.submission is not None and not isinstance(application.submission, dict):
+        yield FieldError(field="submission", message="must be the object the provider answered to the submit call")
+    if len(application.params) > PARAMS_LIMIT:
+        yield FieldError(field="params", message=f"at most {PARAMS_LIMIT} of them, got {len(application.params)}")
+    for name, value in application.params[:PARAMS_LIMIT]:
+        if complaint := _complaint(name, NAME_LIMIT):
+            yield FieldError(field="params", message=f"a name {complaint}")
+        elif complaint := _complaint(value, VALUE_LIMIT):
+            yield FieldError(field=f"params.{name}", message=complaint)
+
+
+def _filled(definition: Definition, application: Application) -> Admission:
+    """Take from the submission what the registration leaves out."""
+    spec, body = definition.submission, application.submission
+    return Admission(
+        remote_id=application.remote_id if application.remote_id is not None else _found(spec.id, body) or "",
+        model=application.model or _found(spec.model, body),
+        params=application.params,
+        status_url=application.status_url or _found(spec.status_url, body),
+    )
+
+
+def _completed(requests: Requests, admission: Admission) -> Admission:
+    """Resolve the status URL, and read from it the variables that nobody else gave; may raise HostNotAllowed."""
+    if admission.status_url is None:
+        return admission
+    definition = requests.account.definition
+    url = requests.allowed_url(admission.status_url)
+    path = url.raw_path.removeprefix(definition.base.raw_path.rstrip("/"))
+    told = definition.status.request.variables_in(path)
+    known = dict(admission.params)
+    params = tuple((name, value) for name, value in told.items() if name not in ("id", "model") and name not in known)
+    return replace(
+        admission,
+        remote_id=admission.remote_id or told.get("id", ""),
+        model=admission.model or (told.get("model") if "model" not in known else None),
+        params=(*admission.params, *params),
+        status_url=str(url),
+    )
+
+
+def _bad_fields(definition: Definition, application: Application, admission: Admission) -> Iterator[FieldError]:
+    if complaint := _complaint(admission.remote_id, ID_LIMIT):
+        yield FieldError(field="remote_id", message=complaint + _where_ids_stand(definition, application))
+    if admission.model is not None and (complaint := _complaint(admission.model, MODEL_LIMIT)):
+        yield FieldError(field="model", message=complaint)
+    given = {*definition.variables, *dict(admission.params), "id"} | ({"model"} if admission.model else set())
+    missing = [name for name in _needed(definition, application, admission) if name not in given]
+    if missing:
+        listed = ", ".join(f"params.{name}{' or model' if name == 'model' else ''}" for name in missing)
+        yield FieldError(field="params", message=f"{definition.name} needs {listed}")
+
+
+def _needed(definition: Definition, application: Application, admission: Admission) -> Iterable[str]:
+    """The variables of every request that will be sent without anybody being asked again."""
+    names = {} if admission.status_url else dict.fromkeys(definition.status.request.names)
+    result = definition.result
+    if result is not None:
+        wanted = application.fetch_result
+        if wanted or (wanted is None and result.when == "succeeded"):
+            names |= dict.fromkeys(result.request.names)
+    return names
+
+
+def _without_plain_url(requests: Requests, admission: Admission) -> Admission:
+    """Drop a status URL that the template makes anyway; refuse variables that no request can carry."""
+    template = requests.account.definition.status.request
+    given = requests.values(admission.remote_id, admission.model, admission.params)
+    for name in template.names:
+        try:
+            template.part(name).filled(given)
+        except Unbuildable as refusal:
+            if admission.status_url is None:
+                field = {"id": "remote_id", "model": "model" if admission.model else "params.model"}.get(name)
+                raise InvalidRegistration(
+                    [FieldError(field=field or f"params.{name}", message=str(refusal))]
+                ) from refusal
+            return admission
+    plain = requests.url(template, admission.remote_id, admission.model, admission.params)
+    return replace(admission, status_url=None) if str(plain) == admission.status_url else admission
+
+
+def _where_ids_stand(definition: Definition, application: Application) -> str:
+    places = " or ".join(f"`{path.text}`" for path in definition.submission.id)
+    if application.remote_id is not None or not places:
+        return ""
+    return f"; give remote_id, or as submission the provider's answer with the id at {places}"
+
+
+def _found(paths: Paths, body: Json) -> str | None:
+    try:
+        value = first_set(paths, body)
+        return text_of(value)
+    except (ExpressionFailed, ValueError):
+        return None
+
+
+def _complaint(text: str, limit: int) -> str | None:
+    if not text.strip():
+        return "is missing or empty"
+    size = len(text.encode("utf-8", "surrogatepass"))
+    if size > limit:
+        return f"is {size} bytes long; at most {limit} are allowed"
+    if any(unicodedata.category(char) in ("Cc", "Cs") for char in text):
+        return "must hold no control characters"
+    return None

@@ -1,0 +1,142 @@
+"""JMESPath expressions, compiled once when a definition is loaded.
+
+A plain dotted path is walked directly, which is what most polls of most providers need; everything else runs on the
+jmespath interpreter. An expression that fails on an answer raises ExpressionFailed, never anything else.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import Annotated
+
+import jmespath
+import jmespath.exceptions
+import jmespath.functions
+import jmespath.visitor
+from pydantic import BeforeValidator, WithJsonSchema
+
+from daemon.core.observation import Json
+
+MAX_TEXT = 2048
+_PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(?:\.[A-Za-z_][A-Za-z0-9_]*)*")
+_FAILURES = (
+    jmespath.exceptions.JMESPathError,
+    ArithmeticError,
+    AttributeError,
+    LookupError,
+    RecursionError,
+    TypeError,
+    ValueError,
+)
+
+
+class ExpressionFailed(Exception):
+    """An expression could not be evaluated on an answer; the text names the expression, never the answer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Expression:
+    """One compiled expression."""
+
+    text: str
+    search: Callable[[Json], Json]
+
+    def __repr__(self) -> str:
+        return f"Expression({self.text!r})"
+
+    def of(self, body: Json) -> Json:
+        """Return what the expression finds in *body*, None for nothing; may raise ExpressionFailed."""
+        try:
+            return self.search(body)
+        except _FAILURES as failure:
+            raise ExpressionFailed(f"the expression {self.text!r} failed ({type(failure).__name__})") from failure
+
+
+def compiled(text: object) -> Expression:
+    """Compile *text*; raise ValueError that says what is wrong with it."""
+    if isinstance(text, Expression):
+        return text
+    if not isinstance(text, str) or not text.strip() or len(text) > MAX_TEXT:
+        raise ValueError(f"a JMESPath expression is text of 1 to {MAX_TEXT} characters, got {text!r:.60}")
+    if _PLAIN.fullmatch(text):
+        return Expression(text, _walk(tuple(text.split("."))))
+    try:
+        tree = jmespath.compile(text).parsed
+    except (jmespath.exceptions.JMESPathError, RecursionError) as failure:
+        raise ValueError(f"not a JMESPath expression: {text!r} ({str(failure).splitlines()[0]})") from failure
+    _refuse_unknown_functions(tree, text)
+    return Expression(text, _interpret(tree))
+
+
+def alternatives(value: object) -> object:
+    """Turn one expression into a list of one, so that a field takes either."""
+    return value if isinstance(value, list | tuple) else (value,)
+
+
+def first_present(paths: Iterable[Expression], body: Json) -> Json:
+    """Return the first hit that is not null."""
+    for path in paths:
+        found = path.of(body)
+        if found is not None:
+            return found
+    return None
+
+
+def first_set(paths: Iterable[Expression], body: Json) -> Json:
+    """Return the first hit that is set: not null, "", 0, false, [] or {}."""
+    for path in paths:
+        found = path.of(body)
+        if found:
+            return found
+    return None
+
+
+Path = Annotated[Expression, BeforeValidator(compiled), WithJsonSchema({"type": "string"})]
+Paths = Annotated[tuple[Path, ...], BeforeValidator(alternatives)]
+"""One expression or a list of alternatives, of which the first hit wins."""
+
+
+class _Functions(jmespath.functions.Functions):  # type: ignore[misc]  # jmespath ships no types
+    """The standard functions and ``is_set``: not null, "", 0, false, [] or {}."""
+
+    @jmespath.functions.signature({"types": []})  # type: ignore[untyped-decorator]  # jmespath ships no types
+    def _func_is_set(self, value: Json) -> bool:
+        return bool(value)
+
+
+def _walk(names: tuple[str, ...]) -> Callable[[Json], Json]:
+    def search(body: Json) -> Json:
+        for name in names:
+            if not isinstance(body, dict):
+                return None
+            body = body.get(name)
+        return body
+
+    return search
+
+
+def _interpret(tree: object) -> Callable[[Json], Json]:
+    interpreter = jmespath.visitor.TreeInterpreter(jmespath.Options(custom_functions=_Functions()))
+
+    def search(body: Json) -> Json:
+        found: Json = interpreter.visit(tree, body)
+        return found
+
+    return search
+
+
+def _refuse_unknown_functions(tree: object, text: str) -> None:
+    known = _Functions.FUNCTION_TABLE
+    for name in _functions_in(tree):
+        if name not in known:
+            raise ValueError(f"unknown function {name}() in {text!r}; known: {', '.join(sorted(known))}")
+
+
+def _functions_in(tree: object) -> Iterator[str]:
+    if isinstance(tree, dict):
+        if tree.get("type") == "function_expression":
+            yield str(tree["value"])
+        for child in tree.get("children", ()):
+            yield from _functions_in(child)

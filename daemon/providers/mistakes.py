@@ -1,0 +1,70 @@
+"""What is wrong with a definition, said so that its writer can mend it: file, table, key, and the nearest known key."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from difflib import get_close_matches
+from typing import get_args
+
+from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
+
+from daemon.providers.definition import RESERVED, Definition
+from daemon.providers.limits import Limits
+
+MOST = 5
+
+
+class DefinitionError(Exception):
+    """A definition or a lane's table that cannot be used; the text says where and why."""
+
+
+def explained(where: str, error: ValidationError) -> DefinitionError:
+    """Return *error* with each fault named by its place under *where*, which names a file or a table."""
+    faults = [f"{where} {_fault(details)}" for details in error.errors()[:MOST]]
+    more = error.error_count() - len(faults)
+    return DefinitionError("\n".join(faults) + (f"\nand {more} more" if more else ""))
+
+
+def nearest(word: str, known: Sequence[str]) -> str:
+    """Return ``; did you mean …?`` with the nearest of *known*, or nothing."""
+    close = get_close_matches(word, known, n=1, cutoff=0.6)
+    return f'; did you mean "{close[0]}"?' if close else ""
+
+
+def _fault(details: ErrorDetails) -> str:
+    path = [part for part in details["loc"] if not str(part).startswith("function-")]
+    place = ".".join(str(part) for part in path)
+    if details["type"] == "extra_forbidden":
+        known = _known_keys(path[:-1])
+        return f'has an unknown key "{place}"{nearest(str(path[-1]), known)}'
+    if details["type"] == "missing":
+        return f'lacks "{place}"'
+    message = details["msg"].removeprefix("Value error, ")
+    return f"{place}: {message}" if place else message
+
+
+def _known_keys(path: Sequence[int | str]) -> list[str]:
+    """Every key that may stand in the table at *path*; in the outermost also those that a lane flattens."""
+    model: type[BaseModel] | None = Definition
+    for part in path:
+        if isinstance(part, str) and model is not None:
+            model = _model_of(model, part)
+    if model is None:
+        return []
+    flattened = [*Limits.model_fields, *RESERVED] if model is Definition else []
+    return [*(info.alias or name for name, info in model.model_fields.items()), *flattened]
+
+
+def _model_of(model: type[BaseModel], key: str) -> type[BaseModel] | None:
+    for name, info in model.model_fields.items():
+        if key in (name, info.alias):
+            return next(_models_in(info.annotation), None)
+    return None
+
+
+def _models_in(annotation: object) -> Iterator[type[BaseModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        yield annotation
+    for inner in get_args(annotation):
+        yield from _models_in(inner)
