@@ -11,7 +11,7 @@ from daemon.core.delivery import Refusal
 from daemon.core.event import encode, error_json, outputs_json
 from daemon.core.observation import Json
 from daemon.core.record import AttemptRecord, DeliveryRecord, FeedItem, StoredResult, Target, TaskRecord, ToEndpoint
-from daemon.engine.ports import EndpointView, LaneView
+from daemon.engine.desks import EndpointView, LaneView
 
 
 @lru_cache(maxsize=4096)

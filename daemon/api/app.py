@@ -19,7 +19,8 @@ from daemon.api.routes import Handler, Route
 from daemon.api.service_routes import ServiceRoutes
 from daemon.api.task_routes import TaskRoutes
 from daemon.core.errors import Fault
-from daemon.engine.ports import Deliveries, Outbox, Tasks
+from daemon.engine.desks import Deliveries, Tasks
+from daemon.engine.ports import Outbox
 
 PATIENCE: web.AppKey[Patience] = web.AppKey("patience", Patience)
 

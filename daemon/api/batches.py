@@ -10,7 +10,7 @@ from daemon.api.registration import Registrar
 from daemon.core.errors import FieldError, Mistake
 from daemon.core.observation import Json
 from daemon.core.record import Added, Application, Claim
-from daemon.engine.ports import Tasks
+from daemon.engine.desks import Tasks
 
 MAX_ITEMS = 1000
 

@@ -12,7 +12,7 @@ from daemon.api.replies import reply
 from daemon.api.routes import Answer, Route
 from daemon.api.standing_models import EndpointList, EndpointShown
 from daemon.core.errors import NotFound, ReadOnly
-from daemon.engine.ports import Deliveries
+from daemon.engine.desks import Deliveries
 
 
 class EndpointRoutes:

@@ -16,7 +16,8 @@ from daemon.core.errors import NotFound
 from daemon.core.event import encode
 from daemon.core.ids import EventId
 from daemon.core.record import FeedItem
-from daemon.engine.ports import Deliveries, Outbox
+from daemon.engine.desks import Deliveries
+from daemon.engine.ports import Outbox
 
 STEP = 50
 PAGE_BYTES = 4 * 1024 * 1024

@@ -10,7 +10,7 @@ from daemon.api.replies import reply
 from daemon.api.routes import Answer, Route
 from daemon.api.standing_models import LaneList, LaneShown
 from daemon.core.errors import NotFound
-from daemon.engine.ports import Tasks
+from daemon.engine.desks import Tasks
 
 
 class ProviderRoutes:

@@ -26,7 +26,7 @@ from daemon.api.strict_json import parse
 from daemon.core.errors import Mistake, NotFound
 from daemon.core.ids import TaskId
 from daemon.core.record import Claim, TaskQuery
-from daemon.engine.ports import Tasks
+from daemon.engine.desks import Tasks
 
 POLL_SECONDS = 10.0
 _CONTENT_TYPE = re.compile(r"[\w.+-]{1,100}/[\w.+-]{1,100}")

@@ -102,7 +102,7 @@ class Account:
             self._recovered(True, why=why)
 
     def _hold(self, seen: Missed, now: float) -> None:
-        if seen.miss is Miss.THROTTLED or seen.retry_after is not None:
+        if _status(seen, Miss.THROTTLED, 429) or seen.retry_after is not None:
             wish = THROTTLED_HOLD if seen.retry_after is None else seen.retry_after
             if wish > HOLD_CAP:
                 log.warning("lane.absurd_retry_after", lane=self.name, asked=wish, taken=HOLD_CAP)
@@ -111,7 +111,7 @@ class Account:
     def _trouble(self, task: Task, seen: Missed, now: float) -> Trouble | None:
         if seen.miss is Miss.FORBIDDEN:
             self.forbidden.add(task.id)
-        if seen.miss is Miss.UNAUTHORIZED or len(self.forbidden) >= FORBIDDEN_TASKS:
+        if _status(seen, Miss.UNAUTHORIZED, 401) or len(self.forbidden) >= FORBIDDEN_TASKS:
             return Trouble.CREDENTIALS if self.lane.trip(Trouble.CREDENTIALS, task.id, now) else None
         if seen.miss in _FAULTS:
             return Trouble.OUTAGE if self.lane.went_badly(task.id, now) else None
@@ -124,3 +124,8 @@ class Account:
             log.info("lane.recovered", lane=self.name, why=why, was=self.trouble_why)
             self.forbidden.clear()
             self.trouble_at = self.trouble_why = None
+
+
+def _status(seen: Missed, miss: Miss, http_status: int) -> bool:
+    """Whether *seen* is this miss, or a result request that was answered so."""
+    return seen.miss is miss or (seen.miss is Miss.RESULT_MISSING and seen.http_status == http_status)

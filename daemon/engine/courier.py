@@ -20,7 +20,6 @@ from daemon.core.delivery import (
     GivenUp,
     Receipt,
     Refusal,
-    Refused,
     Retry,
     Settlement,
     settle,
@@ -30,10 +29,12 @@ from daemon.core.event import Event, operational_event
 from daemon.core.ids import DeliveryId, EventId
 from daemon.core.lane import Lane, Pace
 from daemon.core.observation import Json
-from daemon.core.record import AttemptRecord, EndpointState, Owed, Target, ToEndpoint, ToUrl
+from daemon.core.record import Owed, Target, ToEndpoint, ToUrl
+from daemon.engine.attempts import log_attempt, settled_by
 from daemon.engine.clock import Clock, Dice, Mint
-from daemon.engine.ports import Ledger, Observer, Outbox, Sender, Settled
+from daemon.engine.ports import Ledger, Observer, Outbox, Sender
 from daemon.engine.pump import Pump
+from daemon.engine.standing import Standing
 
 OPS = "ops"
 HOLD_CAP = 3600.0
@@ -66,11 +67,9 @@ class Courier:
         max_in_flight: int,
     ) -> None:
         self.find = find
-        self.states: dict[str, EndpointState] = {}
-        self.troubles: dict[str, tuple[float, str]] = {}
+        self.standing = Standing(ledger, clock)
         self.pump = Pump("deliver", self.work, cap=max_in_flight, clock=clock, on_crash=observer.work_crashed)
         self._outbox = outbox
-        self._ledger = ledger
         self._sender = sender
         self._origin = origin
         self._clock = clock
@@ -138,11 +137,6 @@ class Courier:
 
     # ---- lanes
 
-    def is_disabled(self, name: str) -> bool:
-        """Whether the endpoint is disabled, so that its events are parked."""
-        state = self.states.get(name)
-        return state is not None and state.disabled_at is not None
-
     def lane(self, name: str, url: str | None) -> Lane:
         """Return the lane of an endpoint, made at its first use."""
         lane = self.pump.lanes.get(name)
@@ -151,7 +145,7 @@ class Courier:
             slots, rate = (1, float("inf")) if endpoint is None else (endpoint.concurrency, endpoint.rate)
             lane = Lane(name=name, slots=slots, pace=Pace(rate=rate, burst=max(1.0, min(rate, 10.0))))
             lane.breaker = Breaker(TEMPER)
-            if self.is_disabled(name):
+            if self.standing.disabled(name):
                 lane.trip(Trouble.DISABLED, "", self._clock.now())
             self.pump.add(lane)
         return lane
@@ -165,15 +159,16 @@ class Courier:
                 self.pump.wake(lane)
 
     async def release(self, names: Iterable[str]) -> None:
-        """Send what was parked for endpoints that are configured (again) and not disabled."""
+        """Take the endpoints' states afresh, and send what was parked for those of *names* that are not disabled."""
+        await self.standing.load()
         for name in names:
-            if not self.is_disabled(name):
+            if not self.standing.disabled(name):
                 await self._unpark(name)
 
     async def disable(self, name: str, reason: str) -> None:
         """Disable an endpoint durably and park what it is owed; announced in the journal and to ``ops``."""
         now_at = self._clock.now_at()
-        await self._save(name, disabled_at=now_at, reason=reason)
+        await self.standing.disable(name, reason)
         lane = self.lane(name, None)
         lane.trip(Trouble.DISABLED, "", self._clock.now())
         for delivery_id in await self._outbox.park(name, f"endpoint disabled: {reason}", now_at):
@@ -185,8 +180,7 @@ class Courier:
 
     async def enable(self, name: str) -> None:
         """Enable an endpoint and send what was parked, oldest first."""
-        await self._save(name, disabled_at=None, reason=None)
-        self.troubles.pop(name, None)
+        await self.standing.enable(name)
         self.lane(name, None).resume()
         await self._unpark(name)
         log.info("endpoint.enabled", endpoint=name)
@@ -207,37 +201,11 @@ class Courier:
         started_at = self._clock.now_at()
         receipt = await self._sender.send(delivery, event)
         settlement = settle(delivery, receipt, endpoint.schedule, roll=self._dice.roll())
-        await self._record(delivery, receipt, settlement, started_at=started_at)
+        settled = settled_by(delivery, receipt, settlement, started_at=started_at, now_at=self._clock.now_at())
+        await self._outbox.settle(settled)
+        log_attempt(settled, settlement)
         self._heed(delivery, event, receipt)
         return await self._follow(delivery, settlement)
-
-    async def _record(self, delivery: Delivery, receipt: Receipt, settlement: Settlement, *, started_at: float) -> None:
-        state, due_at, reason = _stands(settlement, receipt, self._clock.now_at())
-        attempt = AttemptRecord(
-            number=delivery.attempts + 1,
-            started_at=started_at,
-            seconds=receipt.seconds,
-            http_status=receipt.http_status,
-            refusal=receipt.refusal if isinstance(receipt, Refused) else None,
-            detail=receipt.detail if isinstance(receipt, Refused) else None,
-            address=receipt.address,
-        )
-        await self._outbox.settle(
-            Settled(delivery=delivery, attempt=attempt, state=state, due_at=due_at, reason=reason)
-        )
-        log.info(
-            "delivery.attempted",
-            delivery=delivery.id,
-            event_id=delivery.event_id,
-            endpoint=delivery.endpoint,
-            attempt=attempt.number,
-            code=receipt.http_status,
-            refusal=attempt.refusal,
-            detail=attempt.detail,
-            state=state,
-            retry_in=settlement.delay if isinstance(settlement, Retry) else None,
-            flagged=isinstance(settlement, Retry) and settlement.flagged,
-        )
 
     def _heed(self, delivery: Delivery, event: Event, receipt: Receipt) -> None:
         lane, now = self.lane(delivery.endpoint, delivery.url), self._clock.now()
@@ -246,14 +214,14 @@ class Courier:
         if isinstance(receipt, Accepted):
             if lane.went_well():
                 log.info("endpoint.recovered", endpoint=delivery.endpoint)
-                self.troubles.pop(delivery.endpoint, None)
+                self.standing.recovers(delivery.endpoint)
             self._observer.attempted(label, "delivered", seconds=receipt.seconds, first_after=first)
             return
         self._observer.attempted(label, receipt.refusal, seconds=receipt.seconds, first_after=first)
         if receipt.retry_after is not None:
             lane.hold(now + min(max(receipt.retry_after, 0.0), HOLD_CAP), f"asked for {receipt.retry_after:g} s")
         if receipt.refusal is not Refusal.GONE and lane.went_badly(delivery.id, now):
-            self.troubles[delivery.endpoint] = (self._clock.now_at(), receipt.detail)
+            self.standing.fails(delivery.endpoint, receipt.detail)
             log.warning("endpoint.failing", endpoint=delivery.endpoint, why=receipt.detail, rule="5 failures in a row")
 
     async def _follow(self, delivery: Delivery, settlement: Settlement) -> float | None:
@@ -270,7 +238,7 @@ class Courier:
 
     async def _give_up(self, delivery: Delivery, given_up: GivenUp) -> None:
         if given_up.disables and delivery.url is None:
-            if not self.is_disabled(delivery.endpoint):
+            if not self.standing.disabled(delivery.endpoint):
                 await self.disable(delivery.endpoint, given_up.reason)
         else:
             log.warning("delivery.exhausted", delivery=delivery.id, endpoint=delivery.endpoint, why=given_up.reason)
@@ -287,13 +255,6 @@ class Courier:
         for delivery, due in await self._outbox.unpark(name, self._clock.now_at()):
             self.plan(delivery, due + self._clock.shift)
 
-    async def _save(self, name: str, *, disabled_at: float | None, reason: str | None) -> None:
-        before = self.states.get(name)
-        secret = None if before is None else before.secret
-        state = EndpointState(name=name, secret=secret, disabled_at=disabled_at, disabled_reason=reason)
-        await self._ledger.save_endpoint(state)
-        self.states[name] = state
-
     async def _park_unconfigured(self, name: str) -> None:
         lane = self.pump.lanes[name]
         for delivery_id in await self._outbox.park(name, UNCONFIGURED, self._clock.now_at()):
@@ -304,21 +265,11 @@ class Courier:
     def _owed(self, event_id: EventId, endpoint: str, url: str | None) -> Owed:
         delivery = Delivery(id=self._mint.delivery(), event_id=event_id, endpoint=endpoint, url=url)
         now_at = self._clock.now_at()
-        if self.is_disabled(endpoint):
-            reason = f"endpoint disabled: {self.states[endpoint].disabled_reason}"
+        disabled = self.standing.disabled(endpoint)
+        if disabled is not None:
+            reason = f"endpoint disabled: {disabled[1]}"
             return Owed(delivery=delivery, due_at=now_at, state=DeliveryState.PARKED, reason=reason)
         return Owed(delivery=delivery, due_at=now_at)
 
     def _forget(self, delivery_id: str) -> None:
         self._fresh.pop(delivery_id, None)
-
-
-def _stands(settlement: Settlement, receipt: Receipt, now_at: float) -> tuple[DeliveryState, float | None, str | None]:
-    match settlement:
-        case Delivered():
-            return DeliveryState.DELIVERED, None, None
-        case Retry():
-            reason = receipt.detail if isinstance(receipt, Refused) else None
-            return DeliveryState.PENDING, now_at + settlement.delay, reason
-        case GivenUp():
-            return DeliveryState.DEAD, None, settlement.reason

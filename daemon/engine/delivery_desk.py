@@ -6,7 +6,6 @@ import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from daemon.core.breaker import Trouble
 from daemon.core.delivery import Delivery, DeliveryState
 from daemon.core.endpoint import Endpoint
 from daemon.core.errors import NotFound, UnknownEndpoint
@@ -15,7 +14,8 @@ from daemon.core.record import DeliveryRecord, ToEndpoint
 from daemon.core.wall import rfc3339
 from daemon.engine.clock import Clock
 from daemon.engine.courier import Courier
-from daemon.engine.ports import EndpointView, Outbox
+from daemon.engine.desks import EndpointView
+from daemon.engine.ports import Outbox
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,13 +114,12 @@ class DeliveryDesk:
         )
 
     def _state(self, name: str) -> tuple[str, str | None, float | None]:
-        if self.courier.is_disabled(name):
-            saved = self.courier.states[name]
-            return "disabled", saved.disabled_reason, saved.disabled_at
-        lane = self.courier.pump.lanes.get(name)
-        if lane is not None and lane.breaker.trouble is Trouble.OUTAGE:
-            since_at, why = self.courier.troubles.get(name, (None, None))
-            return "failing", why, since_at
+        disabled = self.courier.standing.disabled(name)
+        if disabled is not None:
+            return "disabled", disabled[1], disabled[0]
+        failing = self.courier.standing.failing(name)
+        if failing is not None:
+            return "failing", failing[1], failing[0]
         return "ok", None, None
 
 

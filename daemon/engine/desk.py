@@ -18,8 +18,9 @@ from daemon.core.task import Status
 from daemon.engine.account import Account
 from daemon.engine.applying import applied, as_task
 from daemon.engine.clock import Clock, Dice, Mint
+from daemon.engine.desks import LaneView
 from daemon.engine.lanes import lane_view
-from daemon.engine.ports import LaneView, Shelf, Watchlist
+from daemon.engine.ports import Shelf, Watchlist
 from daemon.engine.watcher import Watcher
 
 RETRY_WHEN_FULL = 30

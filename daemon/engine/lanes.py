@@ -8,7 +8,7 @@ from daemon.core.breaker import Trouble
 from daemon.core.record import LaneState
 from daemon.engine.account import Account
 from daemon.engine.clock import Clock
-from daemon.engine.ports import LaneView
+from daemon.engine.desks import LaneView
 
 _STATES = {Trouble.CREDENTIALS: "parked", Trouble.OUTAGE: "outage", Trouble.DISABLED: "disabled"}
 

@@ -58,7 +58,7 @@ class Recovery:
         return count
 
     async def _deliveries(self) -> int:
-        self.courier.states = await self.ledger.endpoints()
+        await self.courier.standing.load()
         now, count = self.clock.now(), 0
         async for chunk in self.outbox.due(self.clock.shift):
             for delivery, due in chunk:

@@ -36,7 +36,7 @@ from daemon.core.record import (
     TaskRecord,
 )
 from daemon.core.task import LaneName, Status
-from daemon.engine.ports import EndpointView, LaneView
+from daemon.engine.desks import EndpointView, LaneView
 
 NOW = 1_795_000_000.0
 TOKEN = "t0ken-of-the-tests"

@@ -203,6 +203,9 @@ class MemoryStore:
         ]
         return [i for i in items if i.seq > after][:limit]
 
+    async def endpoints(self):
+        return dict(self.saved_endpoints)
+
     async def save_endpoint(self, state):
         await self._commit()
         self.saved_endpoints[state.name] = state
