@@ -1,0 +1,130 @@
+"""The commands about events and deliveries: events, deliveries, redeliver."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Annotated
+
+import typer
+
+from daemon.cli import options, say
+from daemon.cli.client import PATIENCE, Api, Object, in_path, items
+from daemon.cli.connect import connect
+from daemon.core.delivery import DeliveryState
+from daemon.core.observation import Json
+
+PAGE = 100
+HOLD = 30.0
+EVENT_COLUMNS: tuple[say.Column, ...] = (
+    ("id", say.field("id")),
+    ("created", say.time_of("created_at")),
+    ("type", say.field("type")),
+    ("provider", lambda event: _data(event).get("provider")),
+    ("remote id", lambda event: _data(event).get("remote_id")),
+    ("task", lambda event: _data(event).get("task_id")),
+)
+DELIVERY_COLUMNS: tuple[say.Column, ...] = (
+    ("id", say.field("id")),
+    ("event", say.field("event_id")),
+    ("type", say.field("event_type")),
+    ("endpoint", say.field("endpoint")),
+    ("state", say.field("state")),
+    ("attempts", say.field("attempts")),
+    ("due", say.time_of("due_at")),
+    ("reason", say.field("reason")),
+)
+ATTEMPT_COLUMNS: tuple[say.Column, ...] = (
+    ("attempt", say.field("number")),
+    ("started", say.time_of("started_at")),
+    ("seconds", say.field("seconds")),
+    ("http", say.field("http_status")),
+    ("refusal", say.field("refusal")),
+    ("detail", say.field("detail")),
+)
+
+
+def events(
+    *,
+    after: Annotated[str | None, typer.Option(metavar="CURSOR|ID", help="Go on after this place in the feed.")] = None,
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Wait for further events until Ctrl-C.")] = False,
+    limit: options.Limit = 100,
+    every: options.All = False,
+    as_json: options.AsJson = False,
+    server: options.Server = None,
+    config: options.ConfigFile = None,
+) -> None:
+    """Read the feed of events, oldest first: the same ids and bytes as the webhooks."""
+    api = connect(server, config)
+    if not follow:
+        found = _feed(api, after, limit=None if every else limit, wait=None)
+        say.rows(found, EVENT_COLUMNS, as_json=as_json, empty="no events")
+        return
+    for event in _feed(api, after, limit=None, wait=HOLD):
+        if as_json:
+            say.json_line(event)
+        else:
+            print("  ".join(say.cell(read(event)) for _, read in EVENT_COLUMNS), flush=True)
+
+
+def deliveries(
+    delivery_id: Annotated[str | None, typer.Argument(metavar="[ID]", help="Show this one with its attempts.")] = None,
+    *,
+    state: Annotated[DeliveryState | None, typer.Option(help="Only those in this state.")] = None,
+    endpoint: Annotated[str | None, typer.Option(help="Only those to this endpoint.")] = None,
+    limit: options.Limit = 50,
+    every: options.All = False,
+    as_json: options.AsJson = False,
+    server: options.Server = None,
+    config: options.ConfigFile = None,
+) -> None:
+    """List deliveries, newest first; with an id, show one with every attempt."""
+    api = connect(server, config)
+    if delivery_id is not None:
+        _show(api.get(f"/v1/deliveries/{in_path(delivery_id)}"), as_json=as_json)
+        return
+    wanted = {"state": None if state is None else state.value, "endpoint": endpoint}
+    found = api.pages("/v1/deliveries", limit=None if every else limit, **wanted)
+    say.rows(found, DELIVERY_COLUMNS, as_json=as_json, empty="no deliveries")
+
+
+def redeliver(
+    event_id: Annotated[str, typer.Argument(metavar="EVENT_ID", help="The event's id, msg_….")],
+    *,
+    as_json: options.AsJson = False,
+    server: options.Server = None,
+    config: options.ConfigFile = None,
+) -> None:
+    """Send an event again to wherever it was owed."""
+    answer = connect(server, config).post(f"/v1/events/{in_path(event_id)}/redeliver")
+    say.rows(items(answer), DELIVERY_COLUMNS, as_json=as_json, empty="that event is owed to no endpoint")
+
+
+def _feed(api: Api, after: str | None, *, limit: int | None, wait: float | None) -> Iterator[Object]:
+    """Yield events from *after* on; without *wait* until there are no more, with it for ever."""
+    left = limit
+    while left is None or left > 0:
+        size = PAGE if left is None else min(left, PAGE)
+        answer = api.get("/v1/events", after=after, limit=size, wait=wait, patience=PATIENCE + (wait or 0.0))
+        page = items(answer)
+        yield from page
+        after = str(answer["next"])
+        left = None if left is None else left - len(page)
+        if not page and wait is None:
+            return
+
+
+def _show(delivery: Object, *, as_json: bool) -> None:
+    if as_json:
+        say.json_line(delivery)
+        return
+    say.facts((name, read(delivery)) for name, read in DELIVERY_COLUMNS)
+    log = delivery.get("attempt_log")
+    attempts = [attempt for attempt in log if isinstance(attempt, dict)] if isinstance(log, list) else []
+    print()
+    say.rows(attempts, ATTEMPT_COLUMNS, as_json=False, empty="no attempt yet")
+
+
+def _data(event: Object) -> dict[str, Json]:
+    body = event.get("body")
+    data = body.get("data") if isinstance(body, dict) else None
+    return data if isinstance(data, dict) else {}

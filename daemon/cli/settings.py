@@ -1,0 +1,98 @@
+"""What the command line reads of the configuration: where the daemon listens, and the files beside its database."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from daemon.cli.client import Address, address
+from daemon.cli.complaint import Complaint, misuse
+from daemon.cli.options import OWN_VARIABLES
+from daemon.config import ConfigError, Settings, load
+
+TOKEN_FILE = "api-token"
+MASTER_KEY_FILE = "master-key"
+SERVICE_STATE = Path("/var/lib/pollhook")
+
+
+def read_settings(config: Path | None) -> Settings:
+    """Return the settings, or complain about every problem in them (exit status 2)."""
+    try:
+        return load(config, {}, daemon_environment())
+    except ConfigError as error:
+        raise misuse("the configuration cannot be used", *str(error).splitlines()) from None
+
+
+def daemon_environment() -> dict[str, str]:
+    """Return the environment without what is said to the command line alone; $POLLHOOK_SERVER is no setting."""
+    return {name: value for name, value in os.environ.items() if name not in OWN_VARIABLES}
+
+
+def listening(settings: Settings) -> Address:
+    """Return the first address that can be used: sockets that exist, then TCP, then a socket that does not."""
+    written = [address(text) for text in settings.server.listen]
+    live = [where for where in written if where.path is not None and exists(Path(where.path))]
+    tcp = [_reachable(where) for where in written if where.path is None and where.port]
+    sockets = [where for where in written if where.path is not None]
+    found = next(iter((*live, *tcp, *sockets)), None)
+    if found is None:
+        raise misuse("the configuration names no address to ask: use --server or $POLLHOOK_SERVER")
+    return found
+
+
+def token_file(settings: Settings) -> Path:
+    """Return where the API token is kept."""
+    return _state_file(settings, TOKEN_FILE)
+
+
+def master_key_file(settings: Settings) -> Path:
+    """Return where the key is kept from which the secrets of ad-hoc URLs are derived."""
+    return _state_file(settings, MASTER_KEY_FILE)
+
+
+def read_state(path: Path, what: str) -> bytes:
+    """Return the bytes of a state file; complain where it is not there or not for this user's eyes."""
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        hint = "the daemon makes it when it first starts: `pollhook serve`"
+        raise Complaint(f"there is no {what} at {path} yet", hint) from None
+    except OSError as error:
+        hint = "run this as the user the daemon runs as"
+        raise Complaint(f"the {what} at {path} cannot be read: {error.strerror}", hint) from None
+
+
+def exists(path: Path) -> bool:
+    """Whether *path* is there, as far as this user may look."""
+    try:
+        return path.exists()
+    except OSError:
+        return False
+
+
+def _state_file(settings: Settings, name: str) -> Path:
+    """Return the file *name* beside the database; that of the system's service where only there it exists."""
+    beside = settings.store.path.expanduser().parent / name
+    service = SERVICE_STATE / name
+    return service if not exists(beside) and exists(service) else beside
+
+
+def _reachable(where: Address) -> Address:
+    every = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 (read, not bound)
+    return Address(host=every.get(where.host, where.host), port=where.port)
+
+
+def secret_of_endpoint(name: str, settings: Settings) -> str:
+    """Return the signing secret of a configured endpoint, written in the file or generated and stored."""
+    from daemon import service  # noqa: PLC0415 (the whole daemon is imported only for a secret it stored)
+    from daemon.core.errors import Fault, Mistake  # noqa: PLC0415
+
+    written = settings.endpoints.get(name)
+    if written is not None and written.secret is not None:
+        return written.secret.get_secret_value()
+    if written is None:
+        raise misuse(f'no endpoint "{name}"; configured are: {", ".join(settings.endpoints) or "none"}')
+    try:
+        return service.endpoint_secret(settings, name)
+    except (Fault, Mistake) as error:
+        raise Complaint(str(error)) from None
