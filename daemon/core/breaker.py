@@ -6,7 +6,7 @@ opens step by step, so that a service that just came back is not flooded.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from math import inf
 
@@ -39,6 +39,7 @@ class Breaker:
     probes: int = 0
     probe_at: float = 0.0
     probe: str | None = None
+    culprits: set[str] = field(default_factory=set)
 
     @property
     def is_open(self) -> bool:
@@ -51,19 +52,23 @@ class Breaker:
             return 0.0
         return inf if self.probe is not None or self.trouble is Trouble.DISABLED else self.probe_at
 
-    def started(self, key: str) -> None:
-        """Note that a try starts; when open it is the probe."""
+    def started(self, key: str, now: float) -> None:
+        """Note that a try starts; when open it is the probe, and the next one waits longer whatever this one brings."""
         if self.trouble is not None:
             self.probe = key
+            self._back_off(now)
 
     def ended(self, key: str) -> None:
         """Note that a try is over, whatever it brought."""
         if self.probe == key:
             self.probe = None
 
-    def succeeded(self) -> bool:
-        """Note a good answer; return whether it closed an open breaker."""
-        if self.trouble is Trouble.DISABLED:
+    def succeeded(self, key: str) -> bool:
+        """Note a good answer; return whether it closed an open breaker.
+
+        A refused credential is cleared by its probe alone: good answers that were out before prove nothing.
+        """
+        if self.trouble is Trouble.DISABLED or (self.trouble is Trouble.CREDENTIALS and key != self.probe):
             return False
         was_open = self.is_open
         self.resume()
@@ -72,28 +77,29 @@ class Breaker:
     def failed(self, key: str, now: float) -> bool:
         """Note an answer that blames the service; return whether it opened the breaker just now.
 
-        While open, only the probe's failure lengthens the wait: tries that were out before say nothing new.
+        It opens after enough failures in a row that came to more than one key: a single one backs off by itself.
         """
-        if self.trouble is None:
-            self.failures += 1
-            return self.failures >= self.temper.failures and self.trip(Trouble.OUTAGE, key, now)
-        if key == self.probe:
-            self._back_off(now)
-        return False
+        if self.trouble is not None:
+            return False
+        self.failures += 1
+        if len(self.culprits) < self.temper.failures:
+            self.culprits.add(key)
+        is_enough = self.failures >= self.temper.failures and len(self.culprits) > 1
+        return is_enough and self.trip(Trouble.OUTAGE, now)
 
-    def trip(self, trouble: Trouble, key: str, now: float) -> bool:
-        """Open for *trouble*; return whether that is new."""
-        is_new = self.trouble is not trouble
-        if is_new:
-            self.trouble, self.probes = trouble, 0
-        if is_new or key == self.probe:
-            self._back_off(now)
-        return is_new
+    def trip(self, trouble: Trouble, now: float) -> bool:
+        """Open for *trouble*; return whether that is new. What is disabled stays so until it is resumed."""
+        if self.trouble in (trouble, Trouble.DISABLED):
+            return False
+        self.trouble, self.probe, self.probes = trouble, None, 0
+        self._back_off(now)
+        return True
 
     def resume(self) -> None:
         """Close: a good answer, or somebody's word (a new key, ``/enable``)."""
         self.trouble = self.probe = None
         self.failures = self.probes = 0
+        self.culprits.clear()
 
     def _back_off(self, now: float) -> None:
         first = self.temper.credentials_probe if self.trouble is Trouble.CREDENTIALS else self.temper.probe

@@ -75,11 +75,6 @@ class Refused:
     address: str | None = None
 
     @property
-    def slows_endpoint(self) -> bool:
-        """Whether the endpoint itself asked for less (429, 503, or any Retry-After)."""
-        return self.retry_after is not None or self.http_status in (429, 503)
-
-    @property
     def blames_endpoint(self) -> bool:
         """Whether every other event would have met the same: the endpoint is down, not this event unwelcome."""
         return self.http_status is None or self.http_status >= 500 or self.http_status in (408, 425, 429)

@@ -16,7 +16,7 @@ RESPONSE_LIMIT = 64 * 1024
 MESSAGE_LIMIT = 4 * 1024
 URL_LIMIT = 8 * 1024
 OUTPUTS_LIMIT = 100
-_TRIMMED = 16
+_TRIMMED = 64
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,15 +121,17 @@ def _task_data(
 def _frozen(event_id: EventId, kind: str, task_id: TaskId | None, data: dict[str, Json], *, created_at: float) -> Event:
     envelope: dict[str, Json] = {"type": kind, "timestamp": rfc3339(created_at), "data": data}
     body = encode(envelope)
-    if len(body) > BODY_LIMIT:
-        body = encode(envelope | {"data": _trimmed(data)})
+    kept = _TRIMMED
+    while len(body) > BODY_LIMIT and kept:
+        kept //= 2
+        body = encode(envelope | {"data": _trimmed(data, kept)})
     return Event(id=event_id, type=kind, task_id=task_id, created_at=created_at, body=body)
 
 
-def _trimmed(data: dict[str, Json]) -> dict[str, Json]:
+def _trimmed(data: dict[str, Json], kept: int) -> dict[str, Json]:
     outputs = data.get("outputs")
-    kept = outputs[:_TRIMMED] if isinstance(outputs, list) else outputs
-    return data | {"outputs": kept, "response": None, "response_omitted": "event_too_large"}
+    some = outputs[:kept] if isinstance(outputs, list) else outputs
+    return data | {"outputs": some, "response": None, "response_omitted": "event_too_large"}
 
 
 def _response(response: Response) -> dict[str, Json]:

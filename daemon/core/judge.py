@@ -21,13 +21,17 @@ _LANES_FAULT = frozenset({Miss.UNAUTHORIZED, Miss.THROTTLED})
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Patience:
-    """How long no news is borne: seconds, and answers in a row; ``backoff`` is also the least gap after any poll."""
+    """How long no news is borne: seconds, and answers in a row.
+
+    ``backoff`` is also the least gap after any poll, ``hint_cap`` the longest gap a provider's hint can make.
+    """
 
     grace: float = 60.0
     answers: int = 3
     backoff: float = 2.0
     backoff_cap: float = 60.0
     result_grace: float = 600.0
+    hint_cap: float = HINT_CAP
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,16 +54,22 @@ class Finish:
 Verdict: TypeAlias = Wait | Finish
 
 
-def judge(task: Task, seen: Observation, cadence: Cadence, *, patience: Patience, now: float, roll: float) -> Verdict:
-    """Return what *seen*, the answer to one poll of *task*, means at monotonic *now*; *roll* in [0, 1) is jitter."""
-    polled = replace(task, polls=task.polls + 1)
+def judge(
+    task: Task, seen: Observation, cadence: Cadence, *, patience: Patience, heard: float, now: float, roll: float
+) -> Verdict:
+    """Return what *seen*, the answer to one poll of *task*, means at monotonic *now*.
+
+    *heard* is when any task of the lane was last answered well: a task that is forbidden is to blame for it only
+    where others were answered meanwhile. *roll* in [0, 1) is jitter.
+    """
+    polled = replace(task, polls=task.polls + 1, polled=now)
     match seen:
         case Ended():
             return Finish(task=polled, ended=seen)
         case Pending():
-            return _alive(polled, seen, cadence, floor=patience.backoff, now=now)
+            return _alive(polled, seen, cadence, patience, now=now)
         case Missed():
-            return _missed(polled, seen, patience, now=now, roll=roll)
+            return _missed(polled, seen, patience, heard=heard, now=now, roll=roll)
         case _:
             assert_never(seen)
 
@@ -69,7 +79,7 @@ def overdue(task: Task, now: float) -> Finish | None:
     return Finish(task=task, ended=_timed_out(task)) if now >= task.deadline else None
 
 
-def _alive(task: Task, seen: Pending, cadence: Cadence, *, floor: float, now: float) -> Verdict:
+def _alive(task: Task, seen: Pending, cadence: Cadence, patience: Patience, *, now: float) -> Verdict:
     current = replace(
         task,
         status=seen.status,
@@ -83,27 +93,31 @@ def _alive(task: Task, seen: Pending, cadence: Cadence, *, floor: float, now: fl
     if now >= task.deadline:
         return Finish(task=current, ended=_timed_out(current))
     plan = cadence.next(current, now)
-    hint = min(max(seen.hint or 0.0, 0.0), HINT_CAP)
+    hint = min(max(seen.hint or 0.0, 0.0), patience.hint_cap)
     reason = plan.reason if plan.delay >= hint else f"the provider asks for {hint:g} s"
-    waiting = _wait(current, max(plan.delay, hint), reason, floor=floor, now=now)
+    waiting = _wait(current, max(plan.delay, hint), reason, floor=patience.backoff, now=now)
     return replace(waiting, tell=_wished(task, current))
 
 
-def _missed(task: Task, seen: Missed, patience: Patience, *, now: float, roll: float) -> Verdict:
+def _missed(task: Task, seen: Missed, patience: Patience, *, heard: float, now: float, roll: float) -> Verdict:
     streak = _streak(task, seen.miss, now)
     current = replace(task, misses=task.misses + 1, streak=streak, last_miss=f"{seen.miss}: {seen.detail}"[:300])
-    ended = _verdict_of_silence(current, seen, streak, patience, now=now)
+    ended = _verdict_of_silence(current, seen, streak, patience, heard=heard, now=now)
     if ended is not None:
         return Finish(task=current, ended=ended)
     delay = _patient_delay(current, seen, patience, roll=roll)
     return _wait(current, delay, f"again after no news ({seen.miss})", floor=patience.backoff, now=now)
 
 
-def _verdict_of_silence(task: Task, seen: Missed, streak: Streak, patience: Patience, *, now: float) -> Ended | None:
+def _verdict_of_silence(
+    task: Task, seen: Missed, streak: Streak, patience: Patience, *, heard: float, now: float
+) -> Ended | None:
     in_a_row = streak.count >= patience.answers
     if seen.known is not None and (now >= task.deadline or (in_a_row and now - streak.since >= patience.result_grace)):
         return replace(seen.known, response=replace(seen.known.response, omitted="result_unavailable"))
-    if seen.miss in _LOST and in_a_row and now - streak.since >= patience.grace:
+    is_unheard = seen.miss is Miss.FORBIDDEN and heard <= streak.since
+    is_lost = seen.miss in _LOST and in_a_row and now - streak.since >= patience.grace
+    if is_lost and not is_unheard and seen.known is None:
         return _lost(seen, _LOST[seen.miss])
     if now >= task.deadline:
         return _timed_out(task)
@@ -114,9 +128,9 @@ def _patient_delay(task: Task, seen: Missed, patience: Patience, *, roll: float)
     if seen.miss in _LOST:
         return max(patience.backoff, patience.grace / (patience.answers - 1))
     if seen.miss in _LANES_FAULT:
-        return max(patience.backoff, min(seen.retry_after or 0.0, HINT_CAP))
+        return max(patience.backoff, min(seen.retry_after or 0.0, patience.hint_cap))
     ceiling = min(patience.backoff_cap, patience.backoff * 2.0 ** min(task.misses, 16))
-    wish = min(max(seen.retry_after or 0.0, 0.0), HINT_CAP)
+    wish = min(max(seen.retry_after or 0.0, 0.0), patience.hint_cap)
     return max(patience.backoff + (ceiling - patience.backoff) * roll, wish)
 
 

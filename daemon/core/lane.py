@@ -6,6 +6,7 @@ makes sense. Its limits hold together: due time, slots, window, rate (GCRA), hol
 
 from __future__ import annotations
 
+from collections import deque
 from dataclasses import dataclass, field
 from heapq import heapify, heappop, heappush
 from math import inf
@@ -13,6 +14,7 @@ from math import inf
 from daemon.core.breaker import Breaker, Temper, Trouble
 
 TOLERANCE = 0.001
+HOPEFULS = 16
 
 
 @dataclass(slots=True)
@@ -33,6 +35,12 @@ class Pace:
     def allows(self, now: float) -> bool:
         """Whether a start is allowed at *now*."""
         return now + TOLERANCE >= self.ready_at()
+
+    def change(self, rate: float, burst: float, now: float) -> None:
+        """Go on at another rate; a debt made at a slower one is cut to what the new one allows."""
+        self.rate, self.burst = rate, burst
+        if rate != inf:
+            self.tat = min(self.tat, now + burst / rate)
 
     def spend(self, now: float) -> None:
         """Account for a start at *now*."""
@@ -70,6 +78,10 @@ class Agenda:
     def discard(self, key: str) -> None:
         """Forget *key*, if it is there."""
         self._due.pop(key, None)
+
+    def due(self, key: str) -> float:
+        """When *key* is due; infinite if it is not there."""
+        return self._due.get(key, (inf, 0.0))[0]
 
     def first_due(self) -> float:
         """When the first key is due; infinite if there is none."""
@@ -109,6 +121,7 @@ class Lane:
     hold_reason: str | None = None
     window: float = 2.0
     is_trusted: bool = False
+    hopefuls: deque[str] = field(default_factory=lambda: deque(maxlen=HOPEFULS))
     _again: dict[str, float] = field(default_factory=dict)
 
     def __len__(self) -> int:
@@ -130,11 +143,24 @@ class Lane:
         """Start the first due key and return it, or None where a limit forbids it or nothing is due."""
         if self.ready_at() > now + TOLERANCE:
             return None
-        key = self.agenda.pop()
+        key = self._hopeful(now) or self.agenda.pop()
         self.running.add(key)
         self.pace.spend(now)
-        self.breaker.started(key)
+        self.breaker.started(key, now)
         return key
+
+    def hope(self, key: str) -> None:
+        """Note that *key* may well succeed, so that every other probe tries such a one before the longest due."""
+        self.hopefuls.append(key)
+
+    def _hopeful(self, now: float) -> str | None:
+        if not self.breaker.is_open or self.breaker.probes % 2 == 0:
+            return None
+        for key in reversed(self.hopefuls):
+            if self.agenda.due(key) <= now:
+                self.agenda.discard(key)
+                return key
+        return None
 
     def ready_at(self) -> float:
         """The moment at which ``take`` will answer a key; infinite while only an end of a try can free the lane."""
@@ -150,20 +176,21 @@ class Lane:
         self.running.discard(key)
         self.breaker.ended(key)
         again = self._again.pop(key, None)
-        if due is not None:
-            self.agenda.put(key, due if again is None else min(due, again))
+        if due is not None or again is not None:
+            self.agenda.put(key, min(inf if due is None else due, inf if again is None else again))
 
     def hold(self, until: float, reason: str) -> None:
         """Start nothing before *until* (a provider's Retry-After); a later hold already set stands."""
         if until > self.held_until:
             self.held_until, self.hold_reason = until, reason
 
-    def went_well(self) -> bool:
+    def went_well(self, key: str) -> bool:
         """Note a good answer: widen the window, close the breaker; return whether it was open."""
-        self.is_trusted = True
-        if self.window < self.slots:
-            self.window = min(self.window * 2, float(self.slots))
-        return self.breaker.succeeded()
+        has_closed = self.breaker.succeeded(key)
+        if not self.breaker.is_open:
+            self.is_trusted = True
+            self.window = max(self.window, min(self.window * 2, float(self.slots)))
+        return has_closed
 
     def went_badly(self, key: str, now: float) -> bool:
         """Note an answer that blames the service: narrow the window; return whether the breaker opened."""
@@ -171,11 +198,11 @@ class Lane:
         self.window = max(1.0, self.window / 2)
         return self.breaker.failed(key, now)
 
-    def trip(self, trouble: Trouble, key: str, now: float) -> bool:
+    def trip(self, trouble: Trouble, now: float) -> bool:
         """Open the breaker for *trouble* at once; return whether that is new."""
         self.is_trusted = False
         self.window = 1.0
-        return self.breaker.trip(trouble, key, now)
+        return self.breaker.trip(trouble, now)
 
     def resume(self) -> None:
         """Close the breaker and forget a hold, at somebody's word."""

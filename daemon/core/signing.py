@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 
 SECRET_PREFIX = "whsec_"
 SECRET_BYTES = (24, 64)
-HEADER_SIGNATURES = 4
+HEADER_SIGNATURES = 5
 
 
 class BadSecret(ValueError):
@@ -71,7 +71,9 @@ def fingerprint(raw: bytes) -> str:
 
 
 def signature(keys: Sequence[Key], webhook_id: str, timestamp: int, body: bytes) -> str:
-    """Return the ``webhook-signature`` header: every key's entry, v1 before v1a, at most four."""
+    """Return the ``webhook-signature`` header: every key's entry, v1 before v1a, at most five: a secret, three
+    before it, and an Ed25519 key.
+    """
     message = b".".join((webhook_id.encode(), str(timestamp).encode(), body))
     ordered = sorted(keys, key=lambda key: key.version)[:HEADER_SIGNATURES]
     return " ".join(f"{key.version},{base64.b64encode(key.sign(message)).decode('ascii')}" for key in ordered)

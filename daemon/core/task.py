@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from math import inf
 from typing import Literal, NewType
 
 from daemon.core.ids import TaskId
@@ -87,7 +88,7 @@ class Task:
     """What watching one task needs in memory; all that only records need stays in the store.
 
     ``born``, ``deadline`` and ``next_at`` are monotonic seconds, so *now* in a decision is monotonic too.
-    ``created_at`` is the provider's own creation time, once an answer told it.
+    ``created_at`` is the provider's own creation time, once an answer told it; ``polled`` is when it was last asked.
     """
 
     id: TaskId
@@ -109,6 +110,7 @@ class Task:
     next_at: float
     next_reason: str = ""
     polls: int = 0
+    polled: float = -inf
     misses: int = 0
     streak: Streak | None = None
     last_miss: str | None = None

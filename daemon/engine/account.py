@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field, replace
+from math import inf
 
 import structlog
 
@@ -24,7 +25,7 @@ HOLD_CAP = 3600.0
 HOLD_FLOOR = 1.0
 THROTTLED_HOLD = 10.0
 FORBIDDEN_TASKS = 3
-_FAULTS = frozenset({Miss.NETWORK, Miss.TIMEOUT, Miss.SERVER_ERROR, Miss.UNREADABLE, Miss.TOO_LARGE})
+_FAULTS = frozenset({Miss.NETWORK, Miss.TIMEOUT, Miss.SERVER_ERROR, Miss.UNREADABLE})
 
 log = structlog.get_logger()
 
@@ -63,6 +64,7 @@ class Account:
     trouble_at: float | None = None
     trouble_why: str | None = None
     forbidden: set[TaskId] = field(default_factory=set)
+    heard: float = -inf
 
     @property
     def name(self) -> str:
@@ -79,7 +81,9 @@ class Account:
         self.polls += 1
         if not isinstance(seen, Missed):
             self.forbidden.clear()
-            self._recovered(self.lane.went_well())
+            self.heard = now
+            self.lane.hope(task.id)
+            self._recovered(self.lane.went_well(task.id))
             return None
         self.misses[seen.miss] += 1
         self.last_miss, self.last_miss_at = f"{seen.miss}: {seen.detail}"[:300], now_at
@@ -111,13 +115,18 @@ class Account:
     def _trouble(self, task: Task, seen: Missed, now: float) -> Trouble | None:
         if seen.miss is Miss.FORBIDDEN:
             self.forbidden.add(task.id)
-        if _status(seen, Miss.UNAUTHORIZED, 401) or len(self.forbidden) >= FORBIDDEN_TASKS:
-            return Trouble.CREDENTIALS if self.lane.trip(Trouble.CREDENTIALS, task.id, now) else None
+        if _status(seen, Miss.UNAUTHORIZED, 401) or self._is_forbidden_to_all():
+            return Trouble.CREDENTIALS if self.lane.trip(Trouble.CREDENTIALS, now) else None
         if seen.miss in _FAULTS:
             return Trouble.OUTAGE if self.lane.went_badly(task.id, now) else None
         if seen.http_status is not None and self.lane.breaker.trouble is Trouble.OUTAGE:
-            self._recovered(self.lane.went_well())
+            self._recovered(self.lane.went_well(task.id))
         return None
+
+    def _is_forbidden_to_all(self) -> bool:
+        """Whether 403 came to several tasks: to three, or to all there are where that is two."""
+        count = len(self.forbidden)
+        return count >= FORBIDDEN_TASKS or (count > 1 and count >= len(self.lane))
 
     def _recovered(self, has: bool, *, why: str = "a good answer") -> None:  # noqa: FBT001 (a verdict, passed on)
         if has:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import structlog
 
-from daemon.core.breaker import Breaker, Temper, Trouble
+from daemon.core.breaker import Trouble
 from daemon.core.delivery import (
     Accepted,
     Delivered,
@@ -19,7 +19,6 @@ from daemon.core.delivery import (
     DeliveryState,
     GivenUp,
     Receipt,
-    Refusal,
     Retry,
     Settlement,
     settle,
@@ -27,11 +26,12 @@ from daemon.core.delivery import (
 from daemon.core.endpoint import Endpoint
 from daemon.core.event import Event, operational_event
 from daemon.core.ids import DeliveryId, EventId
-from daemon.core.lane import Lane, Pace
+from daemon.core.lane import Lane
 from daemon.core.observation import Json
 from daemon.core.record import Owed, Target, ToEndpoint, ToUrl
 from daemon.engine.attempts import log_attempt, settled_by
 from daemon.engine.clock import Clock, Dice, Mint
+from daemon.engine.endpoint_lanes import EndpointLanes
 from daemon.engine.ports import Ledger, Observer, Outbox, Sender
 from daemon.engine.pump import Pump
 from daemon.engine.standing import Standing
@@ -41,7 +41,6 @@ HOLD_CAP = 3600.0
 FRESH_CAP = 10_000
 ALERTS_CAP = 100
 UNCONFIGURED = "no endpoint of this name is configured"
-TEMPER = Temper(failures=5, probe=5.0, probe_cap=300.0)
 
 log = structlog.get_logger()
 
@@ -69,6 +68,7 @@ class Courier:
         self.find = find
         self.standing = Standing(ledger, clock)
         self.pump = Pump("deliver", self.work, cap=max_in_flight, clock=clock, on_crash=observer.work_crashed)
+        self._lanes = EndpointLanes(self.pump, find, self.standing, clock)
         self._outbox = outbox
         self._sender = sender
         self._origin = origin
@@ -100,12 +100,13 @@ class Courier:
                 if event is not None and len(self._fresh) < FRESH_CAP:
                     self._fresh[each.delivery.id] = (each.delivery, event)
                 self.plan(each.delivery, now)
+                self._lanes.of(each.delivery.endpoint, each.delivery.url).hope(each.delivery.id)
         bell, self._bell = self._bell, asyncio.Event()
         bell.set()
 
     def plan(self, delivery: Delivery, due: float) -> None:
         """Put a pending delivery on its endpoint's agenda for monotonic *due*."""
-        self.pump.plan(self.lane(delivery.endpoint, delivery.url), delivery.id, due)
+        self.pump.plan(self._lanes.of(delivery.endpoint, delivery.url), delivery.id, due)
 
     def alert(self, kind: str, data: Mapping[str, Json]) -> None:
         """Tell the operators: an event to the endpoint ``ops`` if there is one (the journal has it already)."""
@@ -135,53 +136,38 @@ class Courier:
         """A bell that rings at the next commit of an event."""
         return self._bell
 
-    # ---- lanes
-
-    def lane(self, name: str, url: str | None) -> Lane:
-        """Return the lane of an endpoint, made at its first use."""
-        lane = self.pump.lanes.get(name)
-        if lane is None:
-            endpoint = self.find(name, url)
-            slots, rate = (1, float("inf")) if endpoint is None else (endpoint.concurrency, endpoint.rate)
-            lane = Lane(name=name, slots=slots, pace=Pace(rate=rate, burst=max(1.0, min(rate, 10.0))))
-            lane.breaker = Breaker(TEMPER)
-            if self.standing.disabled(name):
-                lane.trip(Trouble.DISABLED, "", self._clock.now())
-            self.pump.add(lane)
-        return lane
-
     def renew(self) -> None:
         """Bring the lanes up to date with endpoints that changed."""
-        for lane in self.pump.lanes.values():
-            endpoint = self.find(lane.name, None)
-            if endpoint is not None:
-                lane.slots, lane.pace.rate = endpoint.concurrency, endpoint.rate
-                self.pump.wake(lane)
+        self._lanes.renew()
 
     async def release(self, names: Iterable[str]) -> None:
-        """Take the endpoints' states afresh, and send what was parked for those of *names* that are not disabled."""
-        await self.standing.load()
+        """Send what was parked for those of *names* that are not disabled."""
         for name in names:
             if not self.standing.disabled(name):
                 await self._unpark(name)
 
     async def disable(self, name: str, reason: str) -> None:
         """Disable an endpoint durably and park what it is owed; announced in the journal and to ``ops``."""
-        now_at = self._clock.now_at()
         await self.standing.disable(name, reason)
-        lane = self.lane(name, None)
-        lane.trip(Trouble.DISABLED, "", self._clock.now())
-        for delivery_id in await self._outbox.park(name, f"endpoint disabled: {reason}", now_at):
-            lane.drop(delivery_id)
-            self._forget(delivery_id)
+        self._lanes.of(name, None).trip(Trouble.DISABLED, self._clock.now())
+        await self.park_if_disabled(name)
         log.warning("endpoint.disabled", endpoint=name, reason=reason)
         if name != OPS:
             self.alert("endpoint.disabled", {"endpoint": name, "reason": reason})
 
+    async def park_if_disabled(self, name: str) -> bool:
+        """Park what a disabled endpoint is owed; False where it is not disabled."""
+        disabled = self.standing.disabled(name)
+        if disabled is not None:
+            await self._park(name, f"endpoint disabled: {disabled[1]}")
+        return disabled is not None
+
     async def enable(self, name: str) -> None:
         """Enable an endpoint and send what was parked, oldest first."""
         await self.standing.enable(name)
-        self.lane(name, None).resume()
+        lane = self._lanes.of(name, None)
+        lane.resume()
+        self.pump.wake(lane)
         await self._unpark(name)
         log.info("endpoint.enabled", endpoint=name)
 
@@ -196,7 +182,8 @@ class Courier:
         delivery, event = message
         endpoint = self.find(delivery.endpoint, delivery.url)
         if endpoint is None:
-            await self._park_unconfigured(delivery.endpoint)
+            log.warning("endpoint.unconfigured", endpoint=delivery.endpoint)
+            await self._park(delivery.endpoint, UNCONFIGURED)
             return None
         started_at = self._clock.now_at()
         receipt = await self._sender.send(delivery, event)
@@ -208,21 +195,26 @@ class Courier:
         return await self._follow(delivery, settlement)
 
     def _heed(self, delivery: Delivery, event: Event, receipt: Receipt) -> None:
-        lane, now = self.lane(delivery.endpoint, delivery.url), self._clock.now()
+        lane, now = self._lanes.of(delivery.endpoint, delivery.url), self._clock.now()
         label = "url" if delivery.url is not None else delivery.endpoint
         first = None if delivery.attempts else self._clock.now_at() - event.created_at
         if isinstance(receipt, Accepted):
-            if lane.went_well():
-                log.info("endpoint.recovered", endpoint=delivery.endpoint)
-                self.standing.recovers(delivery.endpoint)
+            self._reached(lane, delivery)
             self._observer.attempted(label, "delivered", seconds=receipt.seconds, first_after=first)
             return
         self._observer.attempted(label, receipt.refusal, seconds=receipt.seconds, first_after=first)
         if receipt.retry_after is not None:
             lane.hold(now + min(max(receipt.retry_after, 0.0), HOLD_CAP), f"asked for {receipt.retry_after:g} s")
-        if receipt.refusal is not Refusal.GONE and lane.went_badly(delivery.id, now):
+        if not receipt.blames_endpoint:
+            self._reached(lane, delivery)
+        elif lane.went_badly(delivery.id, now):
             self.standing.fails(delivery.endpoint, receipt.detail)
             log.warning("endpoint.failing", endpoint=delivery.endpoint, why=receipt.detail, rule="5 failures in a row")
+
+    def _reached(self, lane: Lane, delivery: Delivery) -> None:
+        if lane.went_well(delivery.id):
+            log.info("endpoint.recovered", endpoint=delivery.endpoint)
+            self.standing.recovers(delivery.endpoint)
 
     async def _follow(self, delivery: Delivery, settlement: Settlement) -> float | None:
         match settlement:
@@ -230,7 +222,7 @@ class Courier:
                 self._forget(delivery.id)
                 return None
             case Retry():
-                return settlement.delay
+                return None if self.standing.disabled(delivery.endpoint) else settlement.delay
             case GivenUp():
                 self._forget(delivery.id)
                 await self._give_up(delivery, settlement)
@@ -255,12 +247,12 @@ class Courier:
         for delivery, due in await self._outbox.unpark(name, self._clock.now_at()):
             self.plan(delivery, due + self._clock.shift)
 
-    async def _park_unconfigured(self, name: str) -> None:
-        lane = self.pump.lanes[name]
-        for delivery_id in await self._outbox.park(name, UNCONFIGURED, self._clock.now_at()):
-            lane.drop(delivery_id)
+    async def _park(self, name: str, reason: str) -> None:
+        lane = self.pump.lanes.get(name)
+        for delivery_id in await self._outbox.park(name, reason, self._clock.now_at()):
             self._forget(delivery_id)
-        log.warning("endpoint.unconfigured", endpoint=name)
+            if lane is not None:
+                lane.drop(delivery_id)
 
     def _owed(self, event_id: EventId, endpoint: str, url: str | None) -> Owed:
         delivery = Delivery(id=self._mint.delivery(), event_id=event_id, endpoint=endpoint, url=url)

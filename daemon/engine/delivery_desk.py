@@ -36,11 +36,10 @@ class DeliveryDesk:
         spare = () if before or not self.has("default") else self.courier.owe(ToEndpoint(name="default"), event_id)
         if not before and not spare:
             raise UnknownEndpoint(f"event {event_id} was owed to no endpoint, and no endpoint default is configured")
-        again = await self.outbox.redeliver(event_id, spare, self.clock.now_at())
-        for record in again or []:
-            if record.state is DeliveryState.PENDING:
+        for record in await self.outbox.redeliver(event_id, spare, self.clock.now_at()) or []:
+            if not await self.courier.park_if_disabled(record.endpoint):
                 self.courier.plan(_delivery(record), self.clock.now())
-        return again or []
+        return await self.outbox.deliveries_of(event_id)
 
     async def endpoints(self) -> list[EndpointView]:
         """Return the configured endpoints, by name."""

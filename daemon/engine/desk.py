@@ -50,10 +50,10 @@ class TaskDesk:
             claim = None
         answers: list[TaskRecord | Mistake] = [self._apply(application) for application in applications]
         newcomers = [answer for answer in answers if isinstance(answer, TaskRecord)]
-        room = self.max_tasks - len(self._watcher.live) - self._joining
-        if len(newcomers) > room:
-            return await self._register_into_full(answers, room)
-        added = iter(await self._add(newcomers, claim))
+        if len(newcomers) > self._room:
+            answers = await self._fitting(answers)
+            newcomers = [answer for answer in answers if isinstance(answer, TaskRecord)]
+        added = iter(await self._add(newcomers, claim) if newcomers else ())
         return [next(added) if isinstance(answer, TaskRecord) else answer for answer in answers]
 
     async def show(self, task_id: TaskId) -> TaskRecord:
@@ -78,6 +78,8 @@ class TaskDesk:
         stopped = await self._watchlist.stop(task_id, self._clock.now_at())
         if stopped is None:
             record = await self.show(task_id)
+            if record.status is Status.STOPPED:
+                return record
             raise AlreadyEnded(f"task {task_id} has ended already: {record.status}")
         self._watcher.forget(task_id)
         log.info("task.stopped", task=task_id, lane=stopped.provider)
@@ -89,7 +91,9 @@ class TaskDesk:
         if task is None:
             record = await self.show(task_id)
             raise AlreadyEnded(f"task {task_id} has ended already: {record.status}")
-        self._watcher.pump.plan(self._watcher.accounts[task.provider].lane, task_id, self._clock.now())
+        account = self._watcher.accounts[task.provider]
+        due = max(self._clock.now(), task.polled + account.facts.min_gap)
+        self._watcher.pump.plan(account.lane, task_id, due)
         was_polled = await self._watcher.polled.rung(task_id, seconds)
         return await self.show(task_id), was_polled
 
@@ -148,18 +152,22 @@ class TaskDesk:
                 log.info("task.registered", task=each.record.id, lane=each.record.provider)
         return added
 
-    async def _register_into_full(self, answers: Sequence[TaskRecord | Mistake], room: int) -> list[Added | Mistake]:
-        told: list[Added | Mistake] = []
+    @property
+    def _room(self) -> int:
+        return self.max_tasks - len(self._watcher.live) - self._joining
+
+    async def _fitting(self, answers: Sequence[TaskRecord | Mistake]) -> list[TaskRecord | Mistake]:
+        """Return *answers* with those refused that find no room; tasks already known need none."""
+        records = [answer for answer in answers if isinstance(answer, TaskRecord)]
+        known = {each.id for each in records if await self._watchlist.find(each.provider, each.remote_id) is not None}
+        room = self._room
+        told: list[TaskRecord | Mistake] = []
         for answer in answers:
-            if isinstance(answer, Mistake):
-                told.append(answer)
-            elif (known := await self._watchlist.find(answer.provider, answer.remote_id)) is not None:
-                told.append(Added(record=self._watcher.overlaid(known), is_new=False))
-            elif room > 0:
+            if isinstance(answer, TaskRecord) and answer.id not in known:
                 room -= 1
-                told.extend(await self._add([answer], None))
+                told.append(answer if room >= 0 else self._full())
             else:
-                told.append(self._full())
+                told.append(answer)
         return told
 
     def _full(self) -> WatchlistFull:

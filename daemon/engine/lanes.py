@@ -68,7 +68,7 @@ def restore(account: Account, saved: LaneState, clock: Clock, *, hold_cap: float
         lane.hold(held, "the provider asked for it before the restart")
     lane.pace.tat = max(lane.pace.tat, min(saved.tat_at + shift, now + 60.0))
     if saved.trouble is Trouble.CREDENTIALS and saved.key_mark == account.facts.key_mark:
-        lane.trip(Trouble.CREDENTIALS, "", now)
+        lane.trip(Trouble.CREDENTIALS, now)
         account.trouble_at, account.trouble_why = saved.trouble_at, "the key was refused before the restart"
 
 

@@ -117,9 +117,10 @@ class Watchlist(Protocol):
         """Return tasks newest first (by id), at most ``limit``."""
         ...
 
-    def live(self, shift: float) -> AsyncIterator[list[Task]]:
+    def live(self, shift: float, now_at: float) -> AsyncIterator[list[Task]]:
         """Stream every live task in chunks; *shift* turns wall seconds into monotonic ones (monotonic = wall + shift).
 
+        No deadline lies further after *now_at* than it lay after its registration, whatever the clock did since.
         A task whose next poll was never recorded has ``next_at`` equal to its ``born``.
         """
         ...
@@ -245,8 +246,12 @@ class Ledger(Protocol):
         """Return the state of every endpoint that has one."""
         ...
 
-    async def save_endpoint(self, state: EndpointState) -> None:
-        """Save one endpoint's state."""
+    async def save_secret(self, name: str, secret: str) -> None:
+        """Save the secret generated for an endpoint; whether it is disabled stays as it was."""
+        ...
+
+    async def save_disabled(self, name: str, at: float | None, reason: str | None) -> None:
+        """Save since when and why an endpoint is disabled, or that it is not; its secret stays as it was."""
         ...
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable
-from heapq import heappop, heappush
+from heapq import heapify, heappop, heappush
 from math import inf
 
 import structlog
@@ -22,7 +22,7 @@ Work = Callable[[str], Awaitable[float | None]]
 
 REST = 60.0
 STARTS_PER_TURN = 256
-SUSPECT_SHARE = 0.75
+FEW = 4
 
 log = structlog.get_logger()
 
@@ -30,8 +30,9 @@ log = structlog.get_logger()
 class Pump:
     """Drives any number of lanes under one bound.
 
-    ``cap`` is the number of tries in flight over all lanes. Lanes that have not answered well lately share three
-    quarters of it, so that whatever hangs leaves room for what works.
+    ``cap`` is the number of tries in flight over all lanes. Half of it is for whoever comes; the third quarter for
+    lanes with fewer than four in flight; the last one for the first try of a lane that answered well lately. So
+    nothing that hangs, however well it did before, takes the room of what works.
     """
 
     def __init__(self, kind: str, work: Work, *, cap: int, clock: Clock, on_crash: Callable[[str], None]) -> None:
@@ -42,7 +43,6 @@ class Pump:
         self._work = work
         self._clock = clock
         self._on_crash = on_crash
-        self._suspects = 0
         self._ready: deque[Lane] = deque()
         self._is_ready: set[str] = set()
         self._alarms: list[tuple[float, str]] = []
@@ -99,13 +99,15 @@ class Pump:
 
     def _turn(self) -> None:
         self._turn_due = False
+        if self._closing.is_set():
+            return
         now = self._clock.now()
         self._ring_alarms(now)
         deferred: list[Lane] = []
         starts = 0
         while self._ready and self.in_flight < self.cap and starts < STARTS_PER_TURN:
             lane = self._ready.popleft()
-            if not lane.is_trusted and self._suspects >= max(1, int(self.cap * SUSPECT_SHARE)):
+            if not self._has_room_for(lane):
                 deferred.append(lane)
                 continue
             key = lane.take(now)
@@ -121,6 +123,22 @@ class Pump:
             self._turn_soon()
         self._set_timer(now)
 
+    def _has_room_for(self, lane: Lane) -> bool:
+        if self.in_flight < self.cap / 2:
+            return True
+        if self.in_flight < self.cap * 3 / 4:
+            return len(lane.running) < FEW
+        return lane.is_trusted and not lane.running
+
+    def forget_idle(self, names: Callable[[str], bool]) -> None:
+        """Let go of lanes with one of *names* that have nothing to do and nothing to remember."""
+        now = self._clock.now()
+        for lane in list(self.lanes.values()):
+            is_idle = not len(lane) and lane.name not in self._is_ready
+            if is_idle and not lane.breaker.is_open and lane.held_until <= now and names(lane.name):
+                del self.lanes[lane.name]
+                self._alarm_at.pop(lane.name, None)
+
     def _ring_alarms(self, now: float) -> None:
         while self._alarms and self._alarms[0][0] <= now:
             at, name = heappop(self._alarms)
@@ -135,6 +153,9 @@ class Pump:
         if at < self._alarm_at.get(lane.name, inf):
             self._alarm_at[lane.name] = at
             heappush(self._alarms, (at, lane.name))
+            if len(self._alarms) > 3 * len(self.lanes) + 64:
+                self._alarms = [(when, name) for name, when in self._alarm_at.items()]
+                heapify(self._alarms)
 
     def _set_timer(self, now: float) -> None:
         if self._timer is not None:
@@ -148,11 +169,9 @@ class Pump:
         assert self._group is not None
         self.in_flight += 1
         self._idle.clear()
-        is_suspect = not lane.is_trusted
-        self._suspects += is_suspect
-        self._group.create_task(self._try(lane, key, is_suspect=is_suspect), name=f"{self.kind} {lane.name} {key}")
+        self._group.create_task(self._try(lane, key), name=f"{self.kind} {lane.name} {key}")
 
-    async def _try(self, lane: Lane, key: str, *, is_suspect: bool) -> None:
+    async def _try(self, lane: Lane, key: str) -> None:
         due: float | None = None
         try:
             delay = await self._work(key)
@@ -164,7 +183,6 @@ class Pump:
             self._on_crash(self.kind)
             due = self._clock.now() + REST
         finally:
-            self._suspects -= is_suspect
             self.in_flight -= 1
             lane.done(key, due)
             self.wake(lane)

@@ -7,10 +7,11 @@ a person's explicit word.
 from __future__ import annotations
 
 import asyncio
-from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from typing import TypeAlias
+from weakref import WeakValueDictionary
 
 import structlog
 
@@ -47,7 +48,10 @@ class Results:
         self._watchlist = watchlist
         self._shelf = shelf
         self._clock = clock
-        self._locks: defaultdict[TaskId, asyncio.Lock] = defaultdict(asyncio.Lock)
+        self._locks: WeakValueDictionary[TaskId, asyncio.Lock] = WeakValueDictionary()
+        self._under_way = 0
+        self._idle = asyncio.Event()
+        self._idle.set()
 
     async def complete(self, provider: Provider, task: Task, known: Ended) -> Fetched:
         """Add the billed result to *known*, an end that asks for it; a request of unknown fate is not repeated."""
@@ -69,11 +73,13 @@ class Results:
 
     async def on_demand(self, provider: Provider, task: Task, *, repeat: bool) -> StoredResult:
         """Answer the stored result, or send the request once now; see ``Tasks.result`` for the mistakes."""
-        async with self._locks[task.id]:
-            try:
-                return await self._on_demand(provider, task, repeat=repeat)
-            finally:
-                self._locks.pop(task.id, None)
+        lock = self._locks.setdefault(task.id, asyncio.Lock())
+        async with lock, self._counted():
+            return await self._on_demand(provider, task, repeat=repeat)
+
+    async def drained(self) -> None:
+        """Return once no result request is under way."""
+        await self._idle.wait()
 
     async def shelve(self, task_id: TaskId, outputs: Sequence[Output]) -> tuple[Output, ...]:
         """Put inline bytes on the shelf and return *outputs* with the URLs under which Pollhook serves them."""
@@ -86,6 +92,17 @@ class Results:
             url = f"/v1/tasks/{task_id}/outputs/{number}"
             kept.append(replace(output, url=url, needs_auth=True, inline=None))
         return tuple(kept)
+
+    @asynccontextmanager
+    async def _counted(self) -> AsyncIterator[None]:
+        self._under_way += 1
+        self._idle.clear()
+        try:
+            yield
+        finally:
+            self._under_way -= 1
+            if not self._under_way:
+                self._idle.set()
 
     async def _on_demand(self, provider: Provider, task: Task, *, repeat: bool) -> StoredResult:
         stored = await self._watchlist.result(task.id)
@@ -136,7 +153,7 @@ def _was_free(seen: Observation) -> bool:
 def _with_known(seen: Observation, known: Ended) -> Missed:
     settled = replace(known, result_due=False)
     if isinstance(seen, Missed):
-        return replace(seen, known=settled)
+        return replace(seen, miss=Miss.RESULT_MISSING, detail=_told(seen), known=settled)
     return Missed(miss=Miss.RESULT_MISSING, detail="the result is not ready yet", known=settled)
 
 

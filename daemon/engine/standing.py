@@ -49,8 +49,5 @@ class Standing:
         self._failing.pop(name, None)
 
     async def _save(self, name: str, *, disabled_at: float | None, reason: str | None) -> None:
-        before = self._states.get(name)
-        secret = None if before is None else before.secret
-        state = EndpointState(name=name, secret=secret, disabled_at=disabled_at, disabled_reason=reason)
-        await self._ledger.save_endpoint(state)
-        self._states[name] = state
+        await self._ledger.save_disabled(name, disabled_at, reason)
+        self._states[name] = EndpointState(name=name, secret=None, disabled_at=disabled_at, disabled_reason=reason)

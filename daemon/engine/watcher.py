@@ -80,10 +80,13 @@ class Watcher:
             return None
         account = self.accounts[task.provider]
         started = self._clock.now()
-        seen = await account.provider.poll(task)
+        provider = account.provider
+        seen = await provider.poll(task)
         if task.id not in self.live:
             return None
-        self._heed(account, task, seen, started=started)
+        self._count(account, task, seen, started=started)
+        if account.provider is provider:
+            self._heed(account, task, seen)
         try:
             return await self._decide(account, task, account.blames_key(seen))
         finally:
@@ -107,11 +110,13 @@ class Watcher:
             await asyncio.sleep(SWEEP)
             await self.sweep()
 
-    def _heed(self, account: Account, task: Task, seen: Observation, *, started: float) -> None:
-        now = self._clock.now()
+    def _count(self, account: Account, task: Task, seen: Observation, *, started: float) -> None:
         result = seen.miss if isinstance(seen, Missed) else seen.outcome if isinstance(seen, Ended) else seen.status
-        self._observer.polled(account.name, result, lateness=max(0.0, started - task.next_at), seconds=now - started)
-        trouble = account.heed(task, seen, now=now, now_at=self._clock.now_at())
+        lateness, seconds = max(0.0, started - task.next_at), self._clock.now() - started
+        self._observer.polled(account.name, result, lateness=lateness, seconds=seconds)
+
+    def _heed(self, account: Account, task: Task, seen: Observation) -> None:
+        trouble = account.heed(task, seen, now=self._clock.now(), now_at=self._clock.now_at())
         if trouble is not None:
             self._alarm(account, trouble)
 
@@ -123,7 +128,13 @@ class Watcher:
     async def _decide(self, account: Account, task: Task, seen: Observation) -> float | None:
         told = self._with_provider_times(task, seen)
         verdict = judge(
-            told, seen, account.cadence, patience=account.patience, now=self._clock.now(), roll=self._dice.roll()
+            told,
+            seen,
+            account.cadence,
+            patience=account.patience,
+            heard=account.heard,
+            now=self._clock.now(),
+            roll=self._dice.roll(),
         )
         match verdict:
             case Wait():
@@ -148,8 +159,8 @@ class Watcher:
         if ended.result_due:
             fetched = await self.results.complete(account.provider, task, ended)
             if isinstance(fetched, NotYet):
-                self._heed(account, task, fetched.seen, started=self._clock.now())
-                return await self._decide(account, task, fetched.seen)
+                self._heed(account, task, fetched.seen)
+                return await self._decide(account, replace(task, polls=task.polls - 1), fetched.seen)
             ended = fetched
         await self._finish(account, task, ended)
         return None

@@ -11,7 +11,7 @@ from daemon.config import Settings
 from daemon.core.breaker import Breaker, Temper, Trouble
 from daemon.core.cadence import SteadyCadence
 from daemon.core.errors import NoResult, UnknownProvider
-from daemon.core.judge import Patience
+from daemon.core.judge import HINT_CAP, Patience
 from daemon.core.lane import Lane, Pace
 from daemon.core.observation import Missed, Observation
 from daemon.core.record import Admission, Application
@@ -25,7 +25,7 @@ from daemon.providers.catalog import Catalog
 log = structlog.get_logger()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Recipe:
     """Makes accounts: how a configured account becomes a provider, and what marks its key."""
 
@@ -61,7 +61,9 @@ class Recipe:
             cadence=SteadyCadence(
                 typical=typical, price=self.price, min_gap=limits.min_gap, max_gap=limits.longest_gap
             ),
-            patience=Patience(grace=limits.not_found_grace, backoff=limits.min_gap),
+            patience=Patience(
+                grace=limits.not_found_grace, backoff=limits.min_gap, hint_cap=min(HINT_CAP, limits.retention / 2)
+            ),
             facts=facts,
         )
 
@@ -72,7 +74,7 @@ def configured_accounts(settings: Settings) -> dict[str, Configured]:
     return {name: catalog.account(name, table) for name, table in settings.providers.items()}
 
 
-def adopt(watcher: Watcher, accounts: Mapping[str, Account]) -> None:
+def adopt(watcher: Watcher, accounts: Mapping[str, Account], *, now: float) -> None:
     """Make *accounts* those of the watcher: new ones added, known ones brought up to date, others set aside.
 
     A lane keeps its agenda over a change. Tasks of a lane that is set aside stay on the watchlist, unpolled.
@@ -83,7 +85,7 @@ def adopt(watcher: Watcher, accounts: Mapping[str, Account]) -> None:
             watcher.accounts[name] = fresh
             watcher.pump.add(fresh.lane)
         else:
-            _renew(known, fresh)
+            _renew(known, fresh, now)
             watcher.pump.wake(known.lane)
     for name, known in watcher.accounts.items():
         if name not in accounts and known.is_configured:
@@ -93,7 +95,7 @@ def adopt(watcher: Watcher, accounts: Mapping[str, Account]) -> None:
 def set_aside(account: Account) -> None:
     """Stop polling a lane that is no longer configured."""
     account.is_configured = False
-    account.lane.trip(Trouble.DISABLED, "", 0.0)
+    account.lane.trip(Trouble.DISABLED, 0.0)
     log.warning("lane.unconfigured", lane=account.name, tasks=len(account.lane))
 
 
@@ -141,13 +143,13 @@ class Unconfigured:
         raise NoResult(f'no provider "{task.provider}" is configured any more')
 
 
-def _renew(known: Account, fresh: Account) -> None:
+def _renew(known: Account, fresh: Account, now: float) -> None:
     has_new_key = known.facts.key_mark != fresh.facts.key_mark
     was_aside = not known.is_configured
     known.provider, known.cadence, known.patience = fresh.provider, fresh.cadence, fresh.patience
     known.facts, known.is_configured = fresh.facts, True
     known.lane.slots = fresh.lane.slots
-    known.lane.pace.rate, known.lane.pace.burst = fresh.lane.pace.rate, fresh.lane.pace.burst
+    known.lane.pace.change(fresh.lane.pace.rate, fresh.lane.pace.burst, now)
     if was_aside:
         known.resume("the lane is configured again")
     elif has_new_key and known.is_parked:

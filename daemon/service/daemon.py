@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
+import socket
 from collections.abc import Callable, Coroutine, Mapping
 from contextlib import AsyncExitStack
 from ipaddress import IPv4Address, IPv6Address, ip_address
@@ -21,7 +22,9 @@ from daemon.api.app import make_app
 from daemon.api.listeners import Listeners, open_listeners
 from daemon.api.sockets import UNIX_PREFIX, address_of, inherited_sockets
 from daemon.config import ConfigError, Settings
+from daemon.config.settings import ServerSettings
 from daemon.core.errors import Fault
+from daemon.core.signing import BadSecret
 from daemon.observe.redactor import Redactor
 from daemon.observe.sd import Notifier, watchdog_interval
 from daemon.observe.stalls import watch_stalls
@@ -82,6 +85,8 @@ class Daemon:
             on_fault=self._fail,
         )
         inherited = inherited_sockets(self._environ, getpid())
+        for sock in inherited:
+            _require_guarded(sock, server)
         specs = () if inherited and "listen" not in server.model_fields_set else server.listen
         listeners = await open_listeners(app, specs, inherited=inherited, max_connections=server.max_connections)
         parts.own_listeners.extend(_tcp(listeners))
@@ -101,6 +106,8 @@ class Daemon:
             await self._drain(parts, listeners)
             for worker in workers:
                 worker.cancel()
+        if self._fault is not None:
+            raise self._fault
 
     def _workers(self, parts: Parts) -> dict[str, Coroutine[None, None, None]]:
         return {
@@ -138,6 +145,7 @@ class Daemon:
             async with asyncio.timeout(parts.settings.service.drain_grace):
                 await parts.watcher.pump.drained()
                 await parts.courier.pump.drained()
+                await parts.watcher.results.drained()
         except TimeoutError:
             log.warning(
                 "service.cut_short", polls=parts.watcher.pump.in_flight, deliveries=parts.courier.pump.in_flight
@@ -155,6 +163,7 @@ class Daemon:
         while True:
             await asyncio.sleep(STATUS)
             self._say_status(parts)
+            parts.courier.pump.forget_idle(lambda name: "://" in name)
 
     def _say_status(self, parts: Parts) -> None:
         self._notifier.status(f"watching {len(parts.watcher.live)} tasks in {len(parts.watcher.accounts)} lanes")
@@ -173,10 +182,23 @@ class Daemon:
             try:
                 await reload_into(parts, self._read(), self._redactor)
                 self._say_status(parts)
-            except (ConfigError, DefinitionError) as error:
+            except (ConfigError, DefinitionError, BadSecret) as error:
                 log.error("config.refused", why=str(error))  # noqa: TRY400 (a mistake of the operator's, no trace)
                 self._notifier.status(f"the new configuration was refused, the old one stays: {error}"[:300])
             self._notifier.ready()
+
+
+def _require_guarded(sock: socket.socket, server: ServerSettings) -> None:
+    """Hold a socket that systemd passed to the rules that ``[server] listen`` is held to."""
+    if sock.family == socket.AF_UNIX or ip_address(str(sock.getsockname()[0]).partition("%")[0]).is_loopback:
+        return
+    where = f"systemd passed a socket on {sock.getsockname()[0]}, which others can reach"
+    if server.auth == "none":
+        raise Fault(f'{where}, but [server] auth = "none" is for loopback and unix sockets only')
+    if not server.i_know_this_is_public:
+        raise Fault(
+            f"{where}; set [server] i_know_this_is_public = true too, or change ListenStream= in the socket unit"
+        )
 
 
 def _tcp(listeners: Listeners) -> list[tuple[IPv4Address | IPv6Address, int]]:

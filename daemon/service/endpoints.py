@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from functools import lru_cache
 
-from daemon.config import Settings, endpoint, shared_keys
+from daemon.config import EndpointSettings, Settings, endpoint, shared_keys
 from daemon.core.endpoint import Endpoint
 from daemon.core.origin import origin
 from daemon.core.record import EndpointState
@@ -26,11 +26,16 @@ class EndpointBook:
         self._derived = lru_cache(KEYS_KEPT)(lambda name: hmac_key(derived_secret(master, name)))
 
     async def adopt(self, settings: Settings, ledger: Ledger) -> None:
-        """Take the endpoints of *settings*; a secret they leave out is generated once and stored."""
+        """Take the endpoints of *settings*; a secret they leave out is generated once and stored.
+
+        Raises BadSecret, with nothing changed, where a key is none.
+        """
+        pairs = {name: _key_pair(own) for name, own in settings.endpoints.items()}
         states = await ledger.endpoints()
         named: dict[str, Endpoint] = {}
         for name in settings.endpoints:
-            named[name] = endpoint(name, settings, await _keys(name, settings, states, ledger))
+            keys = (*await _shared(name, settings, states, ledger), *pairs[name])
+            named[name] = endpoint(name, settings, keys)
         delivery = settings.delivery
         self._shared = Endpoint(
             name="",
@@ -49,20 +54,22 @@ class EndpointBook:
         return replace(self._shared, name=name, url=url, keys=(self._derived(origin(url)),))
 
 
-async def _keys(name: str, settings: Settings, states: Mapping[str, EndpointState], ledger: Ledger) -> tuple[Key, ...]:
+def _key_pair(own: EndpointSettings) -> tuple[Key, ...]:
+    return () if own.signing_key is None else (ed25519_key(own.signing_key.get_secret_value()),)
+
+
+async def _shared(
+    name: str, settings: Settings, states: Mapping[str, EndpointState], ledger: Ledger
+) -> tuple[Key, ...]:
     own = settings.endpoints[name]
     keys = shared_keys(own)
-    if own.secret is None:
-        keys = (hmac_key(await _stored(name, states, ledger)), *keys)
-    if own.signing_key is not None:
-        keys = (*keys, ed25519_key(own.signing_key.get_secret_value()))
-    return keys
+    return keys if own.secret is not None else (hmac_key(await _stored(name, states, ledger)), *keys)
 
 
 async def _stored(name: str, states: Mapping[str, EndpointState], ledger: Ledger) -> str:
-    state = states.get(name) or EndpointState(name=name, secret=None, disabled_at=None, disabled_reason=None)
-    if state.secret is not None:
+    state = states.get(name)
+    if state is not None and state.secret is not None:
         return state.secret
     secret = new_secret()
-    await ledger.save_endpoint(replace(state, secret=secret))
+    await ledger.save_secret(name, secret)
     return secret

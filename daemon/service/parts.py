@@ -110,7 +110,8 @@ async def assemble(settings: Settings, stack: AsyncExitStack) -> Parts:
     session = open_session(guard=None, keep_alive=KEEP_ALIVE, remember_names=REMEMBER_NAMES)
     stack.push_async_callback(session.close)
     recipe = _recipe(settings, own, session, clock)
-    adopt(watcher, {name: recipe.account(each) for name, each in configured_accounts(settings).items()})
+    accounts = {name: recipe.account(each) for name, each in configured_accounts(settings).items()}
+    adopt(watcher, accounts, now=clock.now())
     return Parts(
         settings=settings,
         own=own,

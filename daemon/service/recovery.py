@@ -16,6 +16,7 @@ from daemon.engine.watcher import Watcher
 from daemon.service.accounts import orphanage
 
 DUE_CAP = 24 * 3600.0
+GAP_FLOOR = 60.0
 
 log = structlog.get_logger()
 
@@ -47,13 +48,15 @@ class Recovery:
 
     async def _tasks(self) -> int:
         now, count = self.clock.now(), 0
-        async for chunk in self.watchlist.live(self.clock.shift):
+        async for chunk in self.watchlist.live(self.clock.shift, self.clock.now_at()):
             for task in chunk:
                 if task.provider not in self.watcher.accounts:
                     self.watcher.accounts[task.provider] = orphanage(task.provider)
                     self.watcher.pump.add(self.watcher.accounts[task.provider].lane)
+                facts = self.watcher.accounts[task.provider].facts
                 is_overdue = task.next_at <= now
-                self.watcher.watch(task, due=max(task.next_at, now), rank=task.deadline if is_overdue else 0.0)
+                due = min(max(task.next_at, now), now + max(facts.max_gap, facts.typical, GAP_FLOOR))
+                self.watcher.watch(task, due=due, rank=task.deadline if is_overdue else 0.0)
             count += len(chunk)
         return count
 

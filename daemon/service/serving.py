@@ -12,6 +12,7 @@ import structlog
 
 from daemon.config import ConfigError, Settings, load, secrets
 from daemon.core.errors import Fault
+from daemon.core.signing import BadSecret
 from daemon.observe.logs import configure, is_journal
 from daemon.observe.redactor import Redactor
 from daemon.providers.mistakes import DefinitionError
@@ -36,7 +37,7 @@ def serve(config_path: Path | None, overrides: Mapping[str, object]) -> int:
 
     try:
         settings = read()
-    except (ConfigError, DefinitionError) as error:
+    except (ConfigError, DefinitionError, BadSecret) as error:
         sys.stderr.write(f"pollhook: {error}\n")
         return BAD_USAGE
     redactor = Redactor(secrets(settings))

@@ -9,6 +9,7 @@ from functools import partial
 from daemon.core.breaker import Trouble
 from daemon.core.record import EndpointState, LaneState
 from daemon.store.database import Database
+from daemon.store.rows import legible
 
 _LANES = "SELECT name, trouble, trouble_at, held_until_at, tat_at, key_mark FROM lanes"
 
@@ -22,11 +23,14 @@ ON CONFLICT (name) DO UPDATE SET
 
 _ENDPOINTS = "SELECT name, secret, disabled_at, disabled_reason FROM endpoints"
 
-_SAVE_ENDPOINT = """
-INSERT INTO endpoints (name, secret, disabled_at, disabled_reason)
-VALUES (?, ?, ?, ?)
-ON CONFLICT (name) DO UPDATE SET
-  secret = excluded.secret, disabled_at = excluded.disabled_at, disabled_reason = excluded.disabled_reason
+_SAVE_SECRET = """
+INSERT INTO endpoints (name, secret) VALUES (?, ?)
+ON CONFLICT (name) DO UPDATE SET secret = excluded.secret
+"""
+
+_SAVE_DISABLED = """
+INSERT INTO endpoints (name, disabled_at, disabled_reason) VALUES (?, ?, ?)
+ON CONFLICT (name) DO UPDATE SET disabled_at = excluded.disabled_at, disabled_reason = excluded.disabled_reason
 """
 
 
@@ -48,9 +52,13 @@ class SqliteLedger:
         """Return the state of every endpoint that has one."""
         return await self._database.read(_endpoints)
 
-    async def save_endpoint(self, state: EndpointState) -> None:
-        """Save one endpoint's state."""
-        await self._database.change(partial(_save_endpoint, state))
+    async def save_secret(self, name: str, secret: str) -> None:
+        """Save the secret generated for an endpoint."""
+        await self._database.change(partial(_save_secret, name, secret))
+
+    async def save_disabled(self, name: str, at: float | None, reason: str | None) -> None:
+        """Save since when and why an endpoint is disabled, or that it is not."""
+        await self._database.change(partial(_save_disabled, name, at, reason))
 
 
 def _lanes(connection: sqlite3.Connection) -> dict[str, LaneState]:
@@ -79,5 +87,9 @@ def _endpoints(connection: sqlite3.Connection) -> dict[str, EndpointState]:
     return states
 
 
-def _save_endpoint(state: EndpointState, connection: sqlite3.Connection) -> None:
-    connection.execute(_SAVE_ENDPOINT, (state.name, state.secret, state.disabled_at, state.disabled_reason))
+def _save_secret(name: str, secret: str, connection: sqlite3.Connection) -> None:
+    connection.execute(_SAVE_SECRET, (name, secret))
+
+
+def _save_disabled(name: str, at: float | None, reason: str | None, connection: sqlite3.Connection) -> None:
+    connection.execute(_SAVE_DISABLED, (name, at, legible(reason)))

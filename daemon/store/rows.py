@@ -35,7 +35,8 @@ VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 
 
 SELECT_LIVE = """
 SELECT seq, id, provider, remote_id, model, params, status_url, fetch_result, wishes, status, progress, queue_position,
-       started_at, updated_at, created_at + :shift, deadline_at + :shift, coalesce(next_poll_at, created_at) + :shift,
+       started_at, updated_at, created_at + :shift,
+       min(deadline_at, :now_at + (deadline_at - registered_at)) + :shift, coalesce(next_poll_at, created_at) + :shift,
        next_poll_reason, polls, last_miss
 FROM tasks INDEXED BY tasks_live
 WHERE status IN ('queued', 'running') AND seq > :after

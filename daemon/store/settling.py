@@ -27,8 +27,9 @@ VALUES (?, ?, ?, ?, ?, ?, ?, ?)
 _SETTLE = """
 UPDATE deliveries
 SET state = :state, due_at = :due_at, reason = :reason
-WHERE id = :id AND state = 'pending'
+WHERE id = :id AND state = 'pending' AND (:state <> 'dead' OR tries = :tries)
 """
+"""A delivery sent anew while its last try was out has fewer tries, and does not die of that one."""
 
 _SUCCEED = """
 UPDATE deliveries
@@ -91,7 +92,7 @@ def settle(settled: Settled, connection: sqlite3.Connection) -> None:
         return
     due_at = settled.due_at if settled.state is DeliveryState.PENDING else None
     left = {"id": id_, "state": settled.state.value, "due_at": due_at, "reason": legible(settled.reason)}
-    connection.execute(_SETTLE, left)
+    connection.execute(_SETTLE, left | {"tries": settled.delivery.tries + 1})
 
 
 def redeliver(

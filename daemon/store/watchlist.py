@@ -82,11 +82,11 @@ class SqliteWatchlist:
         """Return tasks newest first."""
         return await self._database.read(partial(_page, query))
 
-    async def live(self, shift: float) -> AsyncIterator[list[Task]]:
+    async def live(self, shift: float, now_at: float) -> AsyncIterator[list[Task]]:
         """Stream every live task, 2,000 at a time."""
         after = 0
         while True:
-            after, tasks = await self._database.read(partial(_live_chunk, after, shift))
+            after, tasks = await self._database.read(partial(_live_chunk, after, shift, now_at))
             if not tasks:
                 return
             yield tasks
@@ -143,8 +143,9 @@ def _page(query: TaskQuery, connection: sqlite3.Connection) -> list[TaskRecord]:
     return [task_record(row) for row in rows.fetchall()]
 
 
-def _live_chunk(after: int, shift: float, connection: sqlite3.Connection) -> tuple[int, list[Task]]:
-    rows = connection.execute(SELECT_LIVE, {"after": after, "shift": shift, "limit": CHUNK_ROWS}).fetchall()
+def _live_chunk(after: int, shift: float, now_at: float, connection: sqlite3.Connection) -> tuple[int, list[Task]]:
+    asked = {"after": after, "shift": shift, "now_at": now_at, "limit": CHUNK_ROWS}
+    rows = connection.execute(SELECT_LIVE, asked).fetchall()
     return (rows[-1][0] if rows else after), live_tasks(rows)
 
 

@@ -154,3 +154,12 @@ def test_neither_data_uris_nor_long_base64_survive_into_a_copy(raw, other):
 
 def test_a_key_is_masked_however_often_it_stands_in_a_text():
     assert without_keys("a sk-123 b sk-123", ["sk-123", ""]) == "a [redacted] b [redacted]"
+
+
+def test_outputs_of_many_byte_characters_give_way_until_the_event_fits():
+    wide = tuple(Output(url="https://e.example/" + "\U0001f3ac" * 8000, kind="file") for _ in range(40))
+
+    event = frozen(Ended(outcome=Status.SUCCEEDED, outputs=wide))
+
+    assert len(event.body) <= BODY_LIMIT
+    assert json.loads(event.body)["data"]["outputs"]

@@ -33,8 +33,8 @@ def task(**changes) -> Task:
     return replace(start, **changes)
 
 
-def verdict(of: Task, seen, now: float = 100.0, roll: float = 0.5):
-    return judge(of, seen, CADENCE, patience=PATIENCE, now=now, roll=roll)
+def verdict(of: Task, seen, now: float = 100.0, roll: float = 0.5, heard: float = FOR_EVER):
+    return judge(of, seen, CADENCE, patience=PATIENCE, heard=heard, now=now, roll=roll)
 
 
 def missed(miss: Miss, **more) -> Missed:
@@ -126,6 +126,28 @@ def test_three_such_answers_in_a_row_that_span_the_grace_lose_the_task(miss, cod
     assert isinstance(answer, Finish)
     assert answer.ended.outcome is Status.LOST
     assert answer.ended.error == TaskError(code=code, message="told so", kind="lost")
+
+
+def test_a_task_is_not_lost_to_403_while_no_other_task_of_its_lane_was_answered():
+    current, now, seen = task(), 0.0, missed(Miss.FORBIDDEN, http_status=403)
+
+    for _ in range(20):
+        answer = verdict(current, seen, now=now, heard=-1.0)
+        assert isinstance(answer, Wait)
+        current, now = answer.task, now + answer.delay
+
+    assert isinstance(verdict(current, seen, now=now, heard=now - 1), Finish)
+
+
+def test_no_hint_may_outlast_what_the_lane_allows():
+    patience = replace(PATIENCE, hint_cap=5.0)
+    hinted = Pending(status=Status.RUNNING, hint=3600.0)
+    told = missed(Miss.SERVER_ERROR, retry_after=3600.0)
+
+    for seen in (hinted, told):
+        answer = judge(task(), seen, CADENCE, patience=patience, heard=0.0, now=100.0, roll=0.0)
+        assert isinstance(answer, Wait)
+        assert answer.delay <= 5.0
 
 
 def test_three_not_founds_within_the_grace_are_not_enough():

@@ -54,7 +54,7 @@ def test_a_new_lane_opens_its_window_only_with_good_answers():
     assert len(started) == 2
 
     for key in started:
-        it.went_well()
+        it.went_well(key)
         it.done(key, None)
 
     started = [key for _ in range(10) if (key := it.take(1.0))]
@@ -143,10 +143,10 @@ def test_a_run_of_failures_leaves_single_probes_that_back_off_and_a_good_answer_
     assert it.take(5.0) is None, "one probe at a time"
     assert not it.went_badly(probe, 6.0)
     it.done(probe, 100.0)
-    assert it.ready_at() == 16.0, "the wait doubles"
+    assert it.ready_at() == 15.0, "the wait doubles"
 
-    probe = it.take(16.0)
-    assert it.went_well()
+    probe = it.take(15.0)
+    assert it.went_well(probe)
     it.done(probe, None)
     assert it.take(16.0) is not None
 
@@ -169,19 +169,96 @@ def test_a_parked_credential_is_probed_slowly_and_announced_once():
         it.plan(str(n), 0.0)
     first, second = it.take(0.0), it.take(0.0)
 
-    assert it.trip(Trouble.CREDENTIALS, first, 0.0)
-    assert not it.trip(Trouble.CREDENTIALS, second, 0.0)
+    assert it.trip(Trouble.CREDENTIALS, 0.0)
+    assert not it.trip(Trouble.CREDENTIALS, 0.0)
     it.done(first, 2.0)
     it.done(second, 2.0)
     assert it.ready_at() == 60.0
 
 
+def test_good_answers_that_were_out_when_the_key_was_refused_do_not_clear_it_but_the_probe_does():
+    it = lane()
+    it.plan("early", 0.0)
+    it.plan("probe", 1.0)
+    early = it.take(0.0)
+    it.trip(Trouble.CREDENTIALS, 0.0)
+
+    assert not it.went_well(early)
+    it.done(early, None)
+    probe = it.take(60.0)
+    assert it.went_well(probe)
+    assert not it.breaker.is_open
+
+
+def test_a_probe_without_a_verdict_backs_off_all_the_same():
+    it = lane()
+    it.plan("a", 0.0)
+    it.trip(Trouble.CREDENTIALS, 0.0)
+    now, starts = 0.0, []
+    while now < 600.0:
+        now = it.ready_at()
+        key = it.take(now)
+        starts.append(now)
+        it.done(key, now + 1)
+
+    assert len(starts) <= 10
+
+
+def test_failures_of_one_key_alone_do_not_open_the_breaker():
+    it = lane()
+    it.plan("poison", 0.0)
+    for n in range(20):
+        key = it.take(float(n))
+        assert not it.went_badly(key, float(n))
+        it.done(key, float(n + 1))
+
+    assert not it.breaker.is_open
+
+
+def test_every_other_probe_tries_one_that_may_well_succeed():
+    it = lane()
+    for n in range(10):
+        it.plan(f"old{n}", float(n))
+    it.plan("good", 50.0)
+    it.hope("good")
+    it.trip(Trouble.OUTAGE, 60.0)
+
+    probes = []
+    while len(probes) < 2:
+        now = it.ready_at()
+        probes.append(it.take(now))
+        it.done(probes[-1], now + 1000)
+
+    assert "good" in probes
+
+
+def test_a_key_planned_again_while_its_last_try_is_out_gets_its_try():
+    it = lane()
+    it.plan("a", 0.0)
+    it.take(0.0)
+    it.plan("a", 5.0)
+    it.done("a", None)
+
+    assert it.take(5.0) == "a"
+
+
+def test_a_faster_rate_forgives_the_debt_of_a_slower_one():
+    pace = Pace(rate=0.002, burst=1.0)
+    pace.spend(0.0)
+    assert not pace.allows(400.0)
+
+    pace.change(10.0, 1.0, 1.0)
+
+    assert pace.allows(1.2)
+
+
 def test_a_disabled_lane_starts_nothing_until_it_is_resumed():
     it = lane()
     it.plan("a", 0.0)
-    it.trip(Trouble.DISABLED, "", 0.0)
+    it.trip(Trouble.DISABLED, 0.0)
     assert it.ready_at() == inf
-    assert not it.breaker.succeeded()
+    assert not it.breaker.succeeded("a")
+    assert not it.trip(Trouble.CREDENTIALS, 0.0), "a late 401 cannot wake what is disabled"
     assert it.take(1e9) is None
 
     it.resume()
@@ -241,7 +318,7 @@ class LaneMachine(RuleBasedStateMachine):
         key = data.draw(st.sampled_from(sorted(self.out)))
         self.out.remove(key)
         if good:
-            self.it.went_well()
+            self.it.went_well(key)
         else:
             self.it.went_badly(key, self.now)
         self.it.done(key, self.now + 1 if again else None)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import json
 import socket
 import sqlite3
@@ -279,3 +280,68 @@ async def test_ready_comes_soon_and_files_are_private(tmp_path):
         assert time.monotonic() - began < 10
         modes = {p.name: oct(p.stat().st_mode & 0o777) for p in Path(tmp_path / "state").iterdir() if p.is_file()}
         assert set(modes.values()) == {"0o600"}, modes
+
+
+async def test_a_redelivery_to_a_disabled_endpoint_is_parked_and_enabling_sends_it(tmp_path):
+    async with Rig(tmp_path, pace=QUICK) as rig:
+        await rig.start()
+        (task,) = await register(rig, "amux")
+        event_id = (await ended(rig, task))["event_id"]
+        await rig.until(lambda: any(map(is_delivered, rig.receiver.arrivals)))
+        assert (await rig.call("POST", "/v1/endpoints/default/disable"))[0] == 200
+        status, again = await rig.call("POST", f"/v1/events/{event_id}/redeliver")
+        assert status == 202
+        assert [delivery["state"] for delivery in again["data"]] == ["parked"]
+        assert "disabled" in again["data"][0]["reason"]
+        await rig.kill()
+        await rig.start()
+        assert (await rig.call("GET", "/v1/endpoints/default"))[1]["state"] == "disabled"
+        assert (await rig.call("POST", "/v1/endpoints/default/enable"))[0] == 200
+        await rig.until(lambda: sum(map(is_delivered, rig.receiver.arrivals)) == 2)
+
+
+@pytest.mark.parametrize(
+    "bad", ["whsk_" + base64.b64encode(b"x" * 32).decode(), "whsk_" + base64.b64encode(b"x" * 64).decode()]
+)
+async def test_a_signing_key_that_is_none_is_refused_at_start_and_on_reload(tmp_path, bad):
+    async with Rig(tmp_path, pace=QUICK) as rig:
+        good = rig.config.read_text()
+        rig.write_config(**{"endpoints.default": {"signing_key": bad}})
+        assert await rig.start(expect_ready=False) == 2
+        assert bad not in rig.log.read_text()
+        broken = rig.config.read_text()
+        rig.config.write_text(good)
+        await rig.start()
+        rig.config.write_text(broken)
+        rig.reload()
+        await rig.until(lambda: rig.log_lines("config.refused"))
+        (task,) = await register(rig, "amux")
+        await ended(rig, task)
+
+
+async def test_a_generated_secret_survives_disabling_and_a_restart(tmp_path):
+    async with Rig(tmp_path, tables={"endpoints.default": {"secret": None}}) as rig:
+        await rig.start()
+        keys = (await rig.call("GET", "/v1/endpoints/default"))[1]["keys"]
+        await rig.call("POST", "/v1/endpoints/default/disable")
+        await rig.stop()
+        await rig.start()
+        assert (await rig.call("GET", "/v1/endpoints/default"))[1]["keys"] == keys
+
+
+async def test_a_public_socket_from_systemd_is_refused_without_a_token(tmp_path):
+    with socket.create_server(("0.0.0.0", 0)) as public:
+        async with Rig(tmp_path, tables={"server": {"auth": "none"}}) as rig:
+            script = (
+                "import os, sys; os.dup2(int(sys.argv[1]), 3); os.set_inheritable(3, True); "
+                "os.environ.update(LISTEN_FDS='1', LISTEN_PID=str(os.getpid())); "
+                "os.execv(sys.executable, [sys.executable, '-m', 'daemon', 'serve', '--config', sys.argv[2]])"
+            )
+            process = await asyncio.create_subprocess_exec(
+                sys.executable, "-c", script, str(public.fileno()), str(rig.config),
+                pass_fds=(public.fileno(),), stderr=asyncio.subprocess.PIPE,
+            )  # fmt: skip
+            async with asyncio.timeout(20):
+                _, said = await process.communicate()
+            assert process.returncode == 3
+            assert b"others can reach" in said

@@ -16,7 +16,7 @@ from daemon.core.errors import KeyReused
 from daemon.core.judge import Patience
 from daemon.core.lane import Lane, Pace
 from daemon.core.observation import Pending
-from daemon.core.record import Added, Admission, Application, DeliveryRecord, FeedItem, StoredResult
+from daemon.core.record import Added, Admission, Application, DeliveryRecord, EndpointState, FeedItem, StoredResult
 from daemon.core.signing import encode_secret, hmac_key
 from daemon.core.task import Status
 from daemon.engine.account import Account, AccountFacts
@@ -206,9 +206,9 @@ class MemoryStore:
     async def endpoints(self):
         return dict(self.saved_endpoints)
 
-    async def save_endpoint(self, state):
+    async def save_disabled(self, name, at, reason):
         await self._commit()
-        self.saved_endpoints[state.name] = state
+        self.saved_endpoints[name] = EndpointState(name=name, secret=None, disabled_at=at, disabled_reason=reason)
 
     async def delivery(self, delivery_id):
         d, state, due, reason = self.deliveries[delivery_id]

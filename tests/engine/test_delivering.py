@@ -180,6 +180,133 @@ def test_an_event_is_owed_to_nobody_without_a_target():
     simulate(main)
 
 
+def test_events_that_an_endpoint_refuses_do_not_hold_up_those_it_takes():
+    async def main():
+        bad = set()
+        sender = ScriptedSender(lambda d, n: http(422) if d.id in bad else OK)
+        async with World(sender=sender) as world:
+            world.endpoints["default"] = endpoint("default", schedule=(5.0, 30.0, 120.0, 600.0, 1800.0, 7200.0))
+            await publish(world, 5)
+            await asyncio.sleep(1)
+            sender.script = lambda d, n: http(422)
+            await publish(world, 40)
+            await asyncio.sleep(20)
+            sender.script = lambda d, n: OK
+            (good,) = await publish(world)
+            await asyncio.sleep(1)
+
+            assert state(world, good) is DeliveryState.DELIVERED
+
+    simulate(main)
+
+
+def test_events_that_always_draw_a_500_hold_up_the_others_for_minutes_at_most():
+    async def main():
+        bad = set()
+        sender = ScriptedSender(lambda d, n: http(500) if d.id in bad else OK)
+        async with World(sender=sender) as world:
+            world.endpoints["default"] = endpoint("default", schedule=(5.0, 30.0, 120.0, 600.0, 1800.0, 7200.0))
+            sender.script = lambda d, n: http(500)
+            bad.update(await publish(world, 40))
+            await asyncio.sleep(60)
+            sender.script = lambda d, n: http(500) if d.id in bad else OK
+            (good,) = await publish(world)
+            await asyncio.sleep(700)
+
+            assert state(world, good) is DeliveryState.DELIVERED
+
+    simulate(main)
+
+
+def test_enabling_a_failing_endpoint_tries_at_once():
+    async def main():
+        sender = ScriptedSender(lambda d, n: DOWN)
+        async with World(sender=sender) as world:
+            world.endpoints["default"] = endpoint("default", schedule=(1.0,) * 100)
+            deliveries = await publish(world, 3)
+            await asyncio.sleep(400)
+            sender.script = lambda d, n: OK
+            await world.courier.enable("default")
+            await asyncio.sleep(3)
+
+            assert all(state(world, d) is DeliveryState.DELIVERED for d in deliveries)
+
+    simulate(main)
+
+
+def test_endpoints_that_answer_slowly_leave_room_for_a_quick_one():
+    async def main():
+        async def slow():
+            await asyncio.sleep(15)
+            return OK
+
+        sender = ScriptedSender(lambda d, n: slow() if d.endpoint.startswith("slow") else OK)
+        names = ("quick", *(f"slow{n}" for n in range(20)))
+        async with World(sender=sender, endpoints=names, delivery_cap=200) as world:
+            await publish(world, 1, "quick")
+            for name in names[1:]:
+                await publish(world, 60, name)
+            await asyncio.sleep(100)
+            took = []
+            for _ in range(20):
+                start = world.clock.now()
+                (delivery,) = await publish(world, 1, "quick")
+                while state(world, delivery) is DeliveryState.PENDING:
+                    await asyncio.sleep(0.005)
+                took.append(world.clock.now() - start)
+                await asyncio.sleep(0.5)
+
+            assert max(took) < 0.1
+
+    simulate(main)
+
+
+def test_fifty_endpoints_that_begin_to_hang_leave_room_for_a_healthy_one():
+    async def main():
+        async def hang():
+            await asyncio.sleep(20)
+            return Refused(refusal=Refusal.TIMEOUT, detail="no answer in 20 s", seconds=20.0)
+
+        sender = ScriptedSender()
+        names = ("healthy", *(f"hang{n}" for n in range(50)))
+        async with World(sender=sender, endpoints=names, delivery_cap=200) as world:
+            for name in names:
+                await publish(world, 20, name)
+            await asyncio.sleep(5)
+            sender.script = lambda d, n: hang() if d.endpoint.startswith("hang") else OK
+            for name in names[1:]:
+                await publish(world, 20, name)
+            took = []
+            for _ in range(40):
+                start = world.clock.now()
+                (delivery,) = await publish(world, 1, "healthy")
+                while state(world, delivery) is DeliveryState.PENDING:
+                    await asyncio.sleep(0.005)
+                took.append(world.clock.now() - start)
+                await asyncio.sleep(0.5)
+
+            assert max(took) < 0.1
+
+    simulate(main)
+
+
+def test_lanes_of_ad_hoc_origins_are_let_go_once_they_are_idle():
+    async def main():
+        async with World() as world:
+            for n in range(50):
+                event = operational_event(world.courier._mint.event(), "t", {}, created_at=0.0)
+                owed = world.courier.owe(ToUrl(url=f"https://h{n}.example/x"), event.id)
+                await world.store.publish(event, owed)
+                world.courier.take(owed, event)
+            await asyncio.sleep(5)
+            assert len(world.courier.pump.lanes) == 50
+            world.courier.pump.forget_idle(lambda name: "://" in name)
+
+            assert len(world.courier.pump.lanes) == 0
+
+    simulate(main)
+
+
 class _Counting:
     def __init__(self, store):
         self._store = store

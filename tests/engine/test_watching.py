@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from dataclasses import replace
+from itertools import pairwise
 
 import pytest
 
@@ -23,6 +24,7 @@ from daemon.core.observation import Ended, Inline, Missed, Output, Pending, Resp
 from daemon.core.record import Application, Claim, ToEndpoint
 from daemon.core.task import Miss, Status, Wish
 from daemon.engine.applying import as_task
+from daemon.service.accounts import set_aside
 from tests.core.test_event import record
 from tests.engine.fakes import EPOCH, ScriptedProvider, World, simulate
 
@@ -165,8 +167,22 @@ def test_a_stopped_task_is_never_polled_nor_told_again_even_if_its_poll_was_out(
 
             assert world.store.tasks[added.record.id].status is Status.STOPPED
             assert world.store.events == []
+            again = await world.desk.stop(added.record.id)
+            assert again.status is Status.STOPPED, "stopping twice is stopping once"
+
+    simulate(main)
+
+
+def test_an_ended_task_can_be_neither_stopped_nor_polled():
+    async def main():
+        async with World() as world:
+            world.lane(provider=ScriptedProvider(ends_at(1)))
+            added = await world.register("r1")
+            await world.desk.wait(added.record.id, 100)
             with pytest.raises(AlreadyEnded):
                 await world.desk.stop(added.record.id)
+            with pytest.raises(AlreadyEnded):
+                await world.desk.poll_now(added.record.id, 1)
 
     simulate(main)
 
@@ -313,6 +329,20 @@ def test_403_to_several_tasks_with_no_good_answer_between_blames_the_key():
 
             assert world.watcher.accounts["amux"].is_parked
             assert all(not world.store.tasks[t.record.id].status.is_terminal for t in tasks)
+
+    simulate(main)
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_403_to_all_of_a_small_lane_loses_no_task(count):
+    async def main():
+        async with World(endpoints=("default", "ops")) as world:
+            world.lane(provider=ScriptedProvider(lambda r, n: missed(Miss.FORBIDDEN, 403)))
+            tasks = [await world.register(f"r{n}") for n in range(count)]
+            await asyncio.sleep(1200)
+
+            assert all(not world.store.tasks[t.record.id].status.is_terminal for t in tasks)
+            assert world.watcher.accounts["amux"].is_parked == (count > 1)
 
     simulate(main)
 
@@ -592,3 +622,201 @@ def _record(world, remote_id, deadline):
         record(), id=f"tsk_{remote_id}", remote_id=remote_id, status=Status.RUNNING,
         registered_at=EPOCH, created_at=EPOCH, deadline_at=EPOCH + deadline, next_poll_at=EPOCH - 5,
     )  # fmt: skip
+
+
+def test_a_crowd_of_batches_cannot_pass_the_bound_and_keeps_its_idempotency_key():
+    async def main():
+        async with World(max_tasks=10) as world:
+            world.lane()
+            batches = [[Application(provider="amux", remote_id=f"b{b}r{n}") for n in range(11)] for b in range(5)]
+            await asyncio.gather(*(world.desk.register(batch, None) for batch in batches))
+            assert len(world.watcher.live) == 10
+
+            (known,) = await world.desk.register([Application(provider="amux", remote_id="b0r0")], None)
+            claim = Claim(key="k", fingerprint="f1")
+            if not isinstance(known, WatchlistFull):
+                await world.desk.register([Application(provider="amux", remote_id="b0r0")], claim)
+                with pytest.raises(KeyReused):
+                    await world.desk.register(
+                        [Application(provider="amux", remote_id="b0r0")], replace(claim, fingerprint="f2")
+                    )
+
+    simulate(main)
+
+
+def test_poll_now_keeps_the_smallest_gap():
+    async def main():
+        async with World() as world:
+            provider = world.lane(min_gap=10.0)
+            added = await world.register("r1")
+            for _ in range(20):
+                await world.desk.poll_now(added.record.id, 5)
+
+            times = provider.times("r1")
+            assert len(times) >= 5
+            assert min(b - a for a, b in pairwise(times)) >= 10.0
+
+    simulate(main)
+
+
+def test_an_answer_too_large_to_one_task_is_no_outage_of_its_lane():
+    async def main():
+        async with World() as world:
+            script = lambda r, n: missed(Miss.TOO_LARGE, 200) if r.startswith("x") else DONE  # noqa: E731
+            world.lane(provider=ScriptedProvider(script))
+            for n in range(40):
+                await world.register(f"x{n}")
+            await asyncio.sleep(300)
+            good = await world.register("good")
+            await world.desk.wait(good.record.id, 60)
+
+            assert world.store.tasks[good.record.id].status is Status.SUCCEEDED
+
+    simulate(main)
+
+
+def test_tasks_that_always_draw_a_500_hold_up_the_others_of_their_lane_for_minutes_at_most():
+    async def main():
+        async with World() as world:
+            script = lambda r, n: missed(Miss.SERVER_ERROR, 500) if r.startswith("x") else RUNNING  # noqa: E731
+            provider = world.lane(provider=ScriptedProvider(script))
+            await world.register("good")
+            await asyncio.sleep(30)
+            for n in range(40):
+                await world.register(f"x{n}")
+            await asyncio.sleep(3000)
+
+            times = provider.times("good")
+            assert max(b - a for a, b in pairwise(times)) < 600
+
+    simulate(main)
+
+
+def test_a_success_whose_billed_result_is_not_found_is_still_a_success():
+    async def main():
+        async with World() as world:
+            due = Ended(outcome=Status.SUCCEEDED, result_due=True)
+            provider = world.lane(provider=ScriptedProvider(lambda r, n: due))
+            provider.result_answer = missed(Miss.NOT_FOUND, 404)
+            added = await world.register("r1", fetch_result=True)
+            record = await world.desk.wait(added.record.id, 3000)
+
+            assert record.status is Status.SUCCEEDED
+            assert record.polls == len(provider.polls)
+            assert json.loads(world.store.events[0].body)["data"]["response_omitted"] == "result_unavailable"
+
+    simulate(main)
+
+
+def test_a_lane_set_aside_stays_so_whatever_late_answers_say():
+    async def main():
+        async with World() as world:
+            provider = world.lane(provider=ScriptedProvider(lambda r, n: missed(Miss.UNAUTHORIZED, 401), took=1.0))
+            await world.register("r1", first_poll_after=1.0)
+            await asyncio.sleep(1.5)
+            set_aside(world.watcher.accounts["amux"])
+            provider.script = lambda r, n: RUNNING
+            await asyncio.sleep(500)
+
+            assert len(provider.polls) == 1
+
+    simulate(main)
+
+
+def test_a_parked_lane_is_probed_slowly_whatever_the_probes_bring():
+    async def main():
+        async with World() as world:
+            answers = {"park": True}
+            script = lambda r, n: missed(Miss.UNAUTHORIZED, 401) if answers["park"] else missed(Miss.CONFLICT, 409)  # noqa: E731
+            provider = world.lane(provider=ScriptedProvider(script))
+            for n in range(200):
+                await world.register(f"r{n}")
+            await asyncio.sleep(10)
+            answers["park"] = False
+            before = len(provider.polls)
+            await asyncio.sleep(600)
+
+            assert len(provider.polls) - before < 15
+
+    simulate(main)
+
+
+def test_a_revoked_key_is_alerted_once_though_good_answers_were_out():
+    async def main():
+        async with World(endpoints=("default", "ops")) as world:
+            revoked = {"at": 20.0}
+
+            class Slow(ScriptedProvider):
+                async def poll(self, task):
+                    asked = asyncio.get_running_loop().time()
+                    self.polls.append((asked, task.remote_id))
+                    await asyncio.sleep(0.1 if asked > revoked["at"] else 3.0)
+                    return missed(Miss.UNAUTHORIZED, 401) if asked > revoked["at"] else RUNNING
+
+            world.lane(provider=Slow())
+            for n in range(50):
+                await world.register(f"r{n}")
+            await asyncio.sleep(200)
+
+            assert [e.type for e in world.store.events] == ["provider.credentials_rejected"]
+
+    simulate(main)
+
+
+def test_a_late_401_of_the_old_key_does_not_park_the_new_one():
+    async def main():
+        async with World() as world:
+            old = world.lane(provider=ScriptedProvider(lambda r, n: missed(Miss.UNAUTHORIZED, 401), took=5.0))
+            await world.register("r1", first_poll_after=1.0)
+            await asyncio.sleep(2)
+            assert old.out == 1
+            new = world.watcher.accounts["amux"].provider = ScriptedProvider()
+            await asyncio.sleep(20)
+
+            assert not world.watcher.accounts["amux"].is_parked
+            assert len(new.polls) > 3
+
+    simulate(main)
+
+
+def test_repeating_a_result_waits_for_the_one_under_way():
+    async def main():
+        async with World() as world:
+            provider = world.lane(provider=ScriptedProvider(ends_at(1)))
+            added = await world.register("r1")
+            await world.desk.wait(added.record.id, 100)
+            out = {"now": 0, "most": 0}
+
+            class Slow(ScriptedProvider):
+                async def result(self, task):
+                    out["now"] += 1
+                    out["most"] = max(out["most"], out["now"])
+                    await asyncio.sleep(5)
+                    out["now"] -= 1
+                    return missed(Miss.TIMEOUT)
+
+            world.watcher.accounts["amux"].provider = Slow()
+            assert provider.results == []
+
+            async def ask(after, repeat):
+                await asyncio.sleep(after)
+                await world.desk.result(added.record.id, repeat=repeat)
+
+            await asyncio.gather(ask(0, False), ask(1, True), ask(6, True), return_exceptions=True)
+            assert out["most"] == 1
+
+    simulate(main)
+
+
+def test_closing_the_pump_starts_nothing_more_even_if_a_turn_was_due():
+    async def main():
+        async with World() as world:
+            provider = world.lane()
+            await world.register("r1", first_poll_after=0.0)
+            world.watcher.pump.close()
+            await world.watcher.pump.drained()
+            await asyncio.sleep(10)
+
+            assert provider.polls == []
+
+    simulate(main)

@@ -7,7 +7,7 @@ from daemon.core.record import Claim
 
 
 async def live_ids(store) -> set[str]:
-    return {task.id async for chunk in store.watchlist.live(0.0) for task in chunk}
+    return {task.id async for chunk in store.watchlist.live(0.0, 1e12) for task in chunk}
 
 
 async def test_a_billing_request_is_intended_once(store, a):

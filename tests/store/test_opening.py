@@ -178,7 +178,7 @@ async def test_a_backup_taken_while_writing_is_whole_and_opens(store, a, tmp_pat
 
     assert mode(target) == 0o600
     copy = await open_store(target)
-    tasks = [task.id async for chunk in copy.watchlist.live(0.0) for task in chunk]
+    tasks = [task.id async for chunk in copy.watchlist.live(0.0, 1e12) for task in chunk]
     await copy.close()
     assert tasks == [record.id for record in records]
     with pytest.raises(FileExistsError, match="replaces nothing"):

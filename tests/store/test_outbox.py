@@ -140,6 +140,20 @@ async def test_redelivery_owes_again_from_the_first_try(store, a):
     assert await store.outbox.redeliver("msg_unknown", [], a.NOW) is None
 
 
+async def test_a_delivery_sent_anew_while_its_last_try_is_out_does_not_die_of_that_one(store, a):
+    delivery = await published(store, a)
+    for tries in range(3):
+        out = replace(delivery, attempts=tries, tries=tries)
+        await store.outbox.settle(a.settled(out, "pending", due_at=a.NOW + 1))
+    last = replace(delivery, attempts=3, tries=3)
+    await store.outbox.redeliver(delivery.event_id, [], a.NOW + 100)
+
+    await store.outbox.settle(a.settled(last, "dead", reason="exhausted"))
+
+    (again,) = await store.outbox.deliveries_of(delivery.event_id)
+    assert (again.state, again.attempts) == ("pending", 4)
+
+
 async def test_redelivery_of_an_event_owed_to_nobody_uses_what_is_handed_in(store, a):
     told = a.event()
     await store.outbox.publish(told, [])

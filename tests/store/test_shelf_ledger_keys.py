@@ -92,8 +92,9 @@ async def test_lanes_and_endpoints_are_remembered_and_replaced(store):
     await store.ledger.save_lanes([lane, calm])
     await store.ledger.save_lanes([replace(lane, key_mark="new")])
     endpoint = EndpointState(name="default", secret="whsec_x", disabled_at=3.0, disabled_reason="410")
-    await store.ledger.save_endpoint(replace(endpoint, secret=None))
-    await store.ledger.save_endpoint(endpoint)
+    await store.ledger.save_disabled("default", 1.0, "by hand")
+    await store.ledger.save_secret("default", "whsec_x")
+    await store.ledger.save_disabled("default", 3.0, "410")
 
     assert await store.ledger.lanes() == {"amux": replace(lane, key_mark="new"), "mix": calm}
     assert await store.ledger.endpoints() == {"default": endpoint}

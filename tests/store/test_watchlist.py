@@ -17,7 +17,7 @@ from daemon.store.store import open_store
 
 
 async def live_ids(store) -> set[str]:
-    return {task.id async for chunk in store.watchlist.live(0.0) for task in chunk}
+    return {task.id async for chunk in store.watchlist.live(0.0, 1e12) for task in chunk}
 
 
 async def test_a_registration_comes_back_as_it_was_made(store, a):
@@ -217,7 +217,7 @@ async def test_live_tasks_come_back_in_monotonic_seconds(store, a):
     await store.watchlist.add([plain, planned, over])
     await store.watchlist.finish(a.ending(over))
 
-    tasks = [task async for chunk in store.watchlist.live(100.0 - a.NOW) for task in chunk]
+    tasks = [task async for chunk in store.watchlist.live(100.0 - a.NOW, a.NOW + 60) for task in chunk]
 
     assert [(t.id, t.born, t.deadline, t.next_at, t.next_reason) for t in tasks] == [
         (plain.id, 100.0, 3700.0, 100.0, ""),
@@ -226,6 +226,16 @@ async def test_live_tasks_come_back_in_monotonic_seconds(store, a):
     assert tasks[0].params is tasks[1].params
     assert tasks[0].provider is tasks[1].provider
     assert (tasks[0].status, tasks[0].wishes) == (Status.QUEUED, frozenset())
+
+
+async def test_a_clock_that_was_ahead_at_registration_cannot_put_a_deadline_off(store, a):
+    record = a.newcomer("r")
+    await store.watchlist.add([record])
+    an_hour_ago = a.NOW - 3600.0
+
+    (task,) = [task async for chunk in store.watchlist.live(0.0, an_hour_ago) for task in chunk]
+
+    assert task.deadline == an_hour_ago + (record.deadline_at - record.registered_at)
 
 
 async def test_the_providers_creation_time_once_told_replaces_ours_and_silence_keeps_it(store, a):
