@@ -19,7 +19,7 @@ from multidict import istr
 
 from daemon.api.connection import Connection
 from daemon.api.peer import Peer, peer_of
-from daemon.api.problems import Problem
+from daemon.api.problems import WRONG_HOST, Problem
 
 HEADERS_LIMIT = 16 * 1024
 PEERS_REMEMBERED = 1024
@@ -29,9 +29,6 @@ _HOST, _AUTHORIZATION = istr("Host"), istr("Authorization")
 _ORIGIN, _REFERER, _FETCH_SITE = istr("Origin"), istr("Referer"), istr("Sec-Fetch-Site")
 _WEBHOOK_ID, _USER_AGENT = istr("webhook-id"), istr("User-Agent")
 _SCHEME = "bearer "
-_WRONG_HOST = Problem(
-    code="misdirected", detail="the Host header must be the address of this listener, such as 127.0.0.1:8710"
-)
 _BROWSER = Problem(code="forbidden", detail="requests with Origin, Referer or a cross-site Sec-Fetch-Site are refused")
 _LOOP = Problem(code="loop", detail="this is a webhook of Pollhook's own; point the endpoint at your application")
 _NO_TOKEN = Problem(
@@ -71,6 +68,8 @@ class Access:
         """Return why *request* may not go on, None where it may; an open path needs no token."""
         peer = self.peer(request)
         problem = self._judge(request, peer, is_open=is_open)
+        if problem is None and not is_open and isinstance(request.protocol, Connection):
+            request.protocol.is_let_in = True
         if problem is not None:
             self._on_denied(problem.code)
             if problem is _NO_TOKEN:
@@ -89,7 +88,7 @@ class Access:
     def _judge(self, request: web.Request, peer: Peer, *, is_open: bool) -> Problem | None:
         headers = request.headers
         if not peer.is_unix and not self._is_our_host(request, peer):
-            return _WRONG_HOST
+            return WRONG_HOST
         if _ORIGIN in headers or _REFERER in headers or headers.get(_FETCH_SITE, "none") != "none":
             return _BROWSER
         if _WEBHOOK_ID in headers or headers.get(_USER_AGENT, "").startswith("pollhook/"):

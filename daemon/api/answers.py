@@ -78,7 +78,7 @@ def event_bytes(item: FeedItem, deliveries: list[DeliveryRecord] | None = None) 
 
 
 def delivery_json(record: DeliveryRecord) -> dict[str, Json]:
-    """Return one delivery; ``attempts`` counts the POSTs made so far."""
+    """Return one delivery; ``attempt_count`` counts the POSTs made so far."""
     return {
         "id": record.id,
         "event_id": record.event_id,
@@ -87,7 +87,7 @@ def delivery_json(record: DeliveryRecord) -> dict[str, Json]:
         "endpoint": record.endpoint,
         "url": record.url,
         "state": record.state,
-        "attempts": record.attempts,
+        "attempt_count": record.attempts,
         "due_at": moment(record.due_at),
         "reason": record.reason,
         "created_at": rfc3339(record.created_at),
@@ -115,8 +115,9 @@ def lane_json(lane: LaneView) -> dict[str, Json]:
 
 
 def endpoint_json(endpoint: EndpointView) -> dict[str, Json]:
-    """Return one endpoint, its keys by fingerprint only."""
-    return _shown(endpoint)
+    """Return one endpoint: its keys by fingerprint only, its URL without the query, which may hold a token."""
+    path, mark, _ = endpoint.url.partition("?")
+    return _shown(endpoint) | {"url": f"{path}?…" if mark else path}
 
 
 def page_json(data: list[Json], following: str | None) -> dict[str, Json]:

@@ -56,7 +56,7 @@ def make_app(
         *service.table(),
     ]
     description.describe(table)
-    app = _routed(table, Gate(access, frozenset(route.name for route in table if route.is_open), on_fault))
+    app = _routed(table, Gate(access, table, on_fault))
     app[PATIENCE] = patience
     return app
 

@@ -1,12 +1,17 @@
-"""Many registrations in one call: each is judged on its own, the good ones commit together."""
+"""Many registrations in one call: each is judged on its own, the good ones commit together.
+
+The work is done in short pieces, so that a batch of the largest size holds up nobody else.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 from daemon.api.answers import task_json
+from daemon.api.pace import Pace
 from daemon.api.problems import Problem, Rejected, problem_of, rejected
 from daemon.api.registration import Registrar
+from daemon.api.replies import written
 from daemon.core.errors import FieldError, Mistake
 from daemon.core.observation import Json
 from daemon.core.record import Added, Application, Claim
@@ -15,12 +20,20 @@ from daemon.engine.desks import Tasks
 MAX_ITEMS = 1000
 
 
-async def register_batch(tasks: Tasks, registrar: Registrar, items: Sequence[Json], claim: Claim | None) -> list[Json]:
-    """Register *items* in one commit and return an answer for each, in order."""
-    read = [_read(registrar, item) for item in items]
+async def register_batch(tasks: Tasks, registrar: Registrar, items: Sequence[Json], claim: Claim | None) -> bytes:
+    """Register *items* in one commit and return the answer as JSON: one for each, in order."""
+    pace = Pace()
+    read: list[Application | Problem] = []
+    for item in items:
+        read.append(_read(registrar, item))
+        await pace.rest()
     good = [one for one in read if isinstance(one, Application)]
     committed = iter(await tasks.register(good, claim) if good else [])
-    return [_shown(next(committed) if isinstance(one, Application) else one) for one in read]
+    shown: list[bytes] = []
+    for one in read:
+        shown.append(written(_shown(next(committed) if isinstance(one, Application) else one)))
+        await pace.rest()
+    return b'{"data":[' + b",".join(shown) + b"]}"
 
 
 def items_of(value: Json) -> list[Json]:

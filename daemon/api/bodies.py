@@ -1,6 +1,7 @@
 """Request bodies: bounded while they are read, never held longer than allowed, and JSON only.
 
-A body past its limit is refused before it is buffered; one that drips is cut after ``READ_SECONDS``.
+A body past its limit is refused before it is buffered; one that drips is cut after ``READ_SECONDS``; a large one is
+parsed beside the event loop.
 """
 
 from __future__ import annotations
@@ -22,12 +23,20 @@ async def read_body(request: web.Request, limit: int) -> bytes:
     """Return the whole body of a request with a JSON body; raise Rejected past *limit* bytes or without JSON."""
     if request.headers.get("Content-Type") != "application/json":
         _require_json(request)
-    return await _read(request, limit)
+    try:
+        return await _read(request, limit)
+    except ConnectionResetError:
+        raise rejected("bad_request", "the caller hung up before the body was whole") from None
 
 
 async def read_json(request: web.Request, limit: int = REGISTRATION_LIMIT) -> Json:
     """Return the JSON value of the body, at most *limit* bytes."""
     return parse(await read_body(request, limit))
+
+
+async def parse_large(body: bytes) -> Json:
+    """Return the JSON value of a *body* that may be large, without holding up the event loop."""
+    return parse(body) if len(body) <= REGISTRATION_LIMIT else await asyncio.to_thread(parse, body)
 
 
 async def read_optional_json(request: web.Request) -> Json:

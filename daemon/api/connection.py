@@ -1,8 +1,9 @@
 """One connection of the API: bounded in headers and in time, and answered with problem documents even where aiohttp
 itself refuses the request.
 
-A connection that has begun a request must finish its head within ``HEAD_SECONDS``; one that has begun none is idle and
-may stay for the keep-alive time.
+A connection that has begun a request must finish its head within ``HEAD_SECONDS``; one that has begun none is idle. It
+may stay so for ``KEEP_ALIVE_SECONDS`` once its caller was let in, and for ``STRANGER_SECONDS`` before: idle strangers
+must not fill the house.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from aiohttp import web
 from aiohttp.web_protocol import RequestHandler
 
 from daemon.api.peer import Peer, peer_of
-from daemon.api.problems import Problem
+from daemon.api.problems import WRONG_HOST, Problem
 from daemon.api.replies import SECURITY, problem_reply
 from daemon.core.event import encode
 
@@ -23,17 +24,21 @@ if TYPE_CHECKING:
     from aiohttp.web_request import BaseRequest
 
 HEAD_SECONDS = 10.0
+STRANGER_SECONDS = 5.0
+KEEP_ALIVE_SECONDS = 75.0
 HEAD_LIMIT = 32 * 1024
 
 
 class Connection(RequestHandler):
     """aiohttp's own protocol with a deadline for request heads, and with its peer known."""
 
-    __slots__ = ("_head_bytes", "_head_timer", "on_lost", "peer")
+    __slots__ = ("_head_bytes", "_head_timer", "is_let_in", "on_lost", "peer")
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Begin: the first head is due within the deadline."""
         self.peer: Peer = peer_of(transport)
+        self.is_let_in = self.peer.is_unix
+        self._keepalive_timeout = STRANGER_SECONDS
         self.on_lost: set[Callable[[], object]] = set()
         self._head_bytes = 0
         self._head_timer: asyncio.TimerHandle | None = None
@@ -59,6 +64,12 @@ class Connection(RequestHandler):
             tell()
         super().connection_lost(exc)
 
+    @property
+    def is_idle_stranger(self) -> bool:
+        """Whether it is open, at rest, and its caller was never let in past the open paths."""
+        is_at_rest = self._waiter is not None and not self._waiter.done()
+        return not self.is_let_in and self.transport is not None and is_at_rest
+
     def handle_error(
         self,
         request: BaseRequest,
@@ -74,6 +85,17 @@ class Connection(RequestHandler):
             answer = problem_reply(_unreadable(message or "not a valid HTTP request"))
         answer.force_close()
         return answer
+
+    def _process_keepalive(self) -> None:
+        """Leave a head begun to its own timer, and let a caller who was let in stay longer than a stranger."""
+        longer = KEEP_ALIVE_SECONDS - STRANGER_SECONDS if self.is_let_in else 0.0
+        until = self._next_keepalive_close_time + longer
+        if self._head_timer is not None:
+            until = max(until, self._head_timer.when())
+        if self._force_close or not self._keepalive or self._loop.time() >= until:
+            super()._process_keepalive()
+        else:
+            self._keepalive_handle = self._loop.call_at(until, self._process_keepalive)
 
     def _expect_head(self) -> None:
         self._head_timer = self._loop.call_later(HEAD_SECONDS, self._head_late)
@@ -121,5 +143,7 @@ def canned(problem: Problem) -> bytes:
 
 def _unreadable(message: str) -> Problem:
     first = message.strip().splitlines()[0][:200] if message.strip() else "not a valid HTTP request"
+    if "'Host' header" in first:
+        return WRONG_HOST
     code = "headers_too_large" if "more than" in message and "bytes" in message else "bad_request"
     return Problem(code=code, detail=first)

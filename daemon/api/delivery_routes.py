@@ -1,4 +1,4 @@
-"""The calls about deliveries: a list, and one with the log of its attempts."""
+"""The calls about deliveries: a list, and one with its attempts."""
 
 from __future__ import annotations
 
@@ -50,4 +50,4 @@ class DeliveryRoutes:
         if found is None:
             raise NotFound(f"no delivery {delivery_id[:60]!r}")
         record, attempts = found
-        return reply(delivery_json(record) | {"attempt_log": [attempt_json(attempt) for attempt in attempts]})
+        return reply(delivery_json(record) | {"attempts": [attempt_json(attempt) for attempt in attempts]})

@@ -31,9 +31,11 @@ class EndpointRoutes:
             Route(method="GET", path=one, handler=self.show, name="showEndpoint", tag="endpoints",
                   summary="Show an endpoint", answers={200: shown}, problems=("not_found",)),
             Route(method="PUT", path=one, handler=self.write, name="putEndpoint", tag="endpoints",
-                  summary="Refused: endpoints are written in the config file", answers={}, problems=("read_only",)),
+                  summary="Refused: endpoints are written in the config file", answers={},
+                  problems=("not_found", "read_only")),
             Route(method="DELETE", path=one, handler=self.write, name="deleteEndpoint", tag="endpoints",
-                  summary="Refused: endpoints are written in the config file", answers={}, problems=("read_only",)),
+                  summary="Refused: endpoints are written in the config file", answers={},
+                  problems=("not_found", "read_only")),
             Route(method="POST", path=one + "/test", handler=self.test, name="testEndpoint", tag="endpoints",
                   summary="Send a signed test event", problems=("not_found",),
                   answers={202: Answer(meaning="the delivery now due", model=DeliveryShown)}),
@@ -54,13 +56,14 @@ class EndpointRoutes:
         name = request.match_info["name"]
         views = [view for view in await self._deliveries.endpoints() if view.name == name]
         if not views:
-            known = ", ".join(self._deliveries.names()) or "none"
-            raise NotFound(f"no endpoint {name[:100]!r}; configured are: {known}")
+            raise self._unknown(name)
         return reply(endpoint_json(views[0]))
 
     async def write(self, request: web.Request) -> web.Response:
         """Refuse to change what the config file says."""
-        name = request.match_info["name"][:100]
+        name = request.match_info["name"]
+        if not self._deliveries.has(name):
+            raise self._unknown(name)
         raise ReadOnly(f"endpoints stand in the config file: change [endpoints.{name}] there and reload the daemon")
 
     async def test(self, request: web.Request) -> web.Response:
@@ -77,6 +80,12 @@ class EndpointRoutes:
         """Disable one endpoint."""
         name = await _name(request)
         return reply(endpoint_json(await self._deliveries.disable(name)))
+
+    def _unknown(self, name: str) -> NotFound:
+        known = ", ".join(self._deliveries.names()) or "none"
+        return NotFound(
+            f"no endpoint {name[:100]!r}; configured are: {known}, each as [endpoints.NAME] in the config file"
+        )
 
 
 async def _name(request: web.Request) -> str:

@@ -26,6 +26,8 @@ METADATA_LIMIT = 4 * 1024
 PARAMS_LIMIT = 64
 ID_LIMIT = 2048
 URL_LIMIT = 4096
+SPAN_LIMIT = 100
+SHOWN_LIMIT = 60
 _SURELY_SHORT = ID_LIMIT // 4
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _NOT_IN_URLS = re.compile(r"[\x00-\x20\x7f\\]")
@@ -70,31 +72,47 @@ def _http_url(url: str) -> str:
     return url
 
 
-def _span(value: object, name: str, low: float, high: float) -> float | None:
+def _status_url(url: str) -> str:
+    """Take a URL, or the absolute path that some providers answer; whose host it means is the definition's to judge."""
+    if not url.startswith("/"):
+        return _http_url(url)
+    if url.startswith("//") or len(url) > URL_LIMIT or _NOT_IN_URLS.search(url):
+        raise wrong(f"must be one absolute path without a host, at most {URL_LIMIT} characters and no spaces")
+    return url
+
+
+def _span(value: object, low: float, high: float) -> float | None:
     if value is None:
         return None
-    try:
-        span = _spoken_seconds(value) if isinstance(value, str) else seconds(value)  # type: ignore[arg-type]
-    except (ValueError, OverflowError) as error:
-        raise wrong(str(error)[:300]) from None
+    span = _spoken_seconds(value) if isinstance(value, str) and len(value) <= SPAN_LIMIT else value
+    if isinstance(span, bool) or not isinstance(span, int | float):
+        raise wrong(f'must be a span of time such as "90s", "30m", "7d" or plain seconds, got {_shown(value)}')
     if span < low:
-        raise wrong(f"{name} must be at least {spoken(low)}, got {json.dumps(value)[:60]}")
+        raise wrong(f"must be at least {spoken(low)}, got {_shown(value)}")
     if span > high:
-        raise wrong(f"{name} must be at most {spoken(high)}, got {json.dumps(value)[:60]}")
-    return span
+        raise wrong(f"must be at most {spoken(high)}, got {_shown(value)}")
+    return float(span)
 
 
 @lru_cache(maxsize=256)
-def _spoken_seconds(span: str) -> float:
-    return seconds(span)
+def _spoken_seconds(span: str) -> float | None:
+    try:
+        return seconds(span)
+    except ValueError:
+        return None
+
+
+def _shown(value: object) -> str:
+    text = json.dumps(value)
+    return text if len(text) <= SHOWN_LIMIT else f"{text[:SHOWN_LIMIT]}…"
 
 
 def _deadline(value: object) -> float | None:
-    return _span(value, "deadline", *DEADLINE)
+    return _span(value, *DEADLINE)
 
 
 def _first_poll(value: object) -> float | None:
-    return _span(value, "first_poll_after", *FIRST_POLL)
+    return _span(value, *FIRST_POLL)
 
 
 def _moment(value: object, info: ValidationInfo) -> float | None:
@@ -169,6 +187,7 @@ _EVENT_NAMES = ["terminal", "running", "progress", "task.terminal", "task.runnin
 Name = Annotated[str, StringConstraints(strict=True, max_length=200), AfterValidator(_filled)]
 RemoteId = Annotated[str, StringConstraints(strict=True), AfterValidator(_filled)]
 HttpUrl = Annotated[str, StringConstraints(strict=True), AfterValidator(_http_url)]
+StatusUrl = Annotated[str, StringConstraints(strict=True), AfterValidator(_status_url)]
 Deadline = Annotated[float | None, BeforeValidator(_deadline), WithJsonSchema(_SPAN_SCHEMA)]
 FirstPoll = Annotated[float | None, BeforeValidator(_first_poll), WithJsonSchema(_SPAN_SCHEMA)]
 Moment = Annotated[

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import structlog
 from aiohttp import web
@@ -10,7 +10,7 @@ from aiohttp import web
 from daemon.api.access import Access
 from daemon.api.problems import Problem, Rejected, problem_of
 from daemon.api.replies import SECURITY, problem_reply
-from daemon.api.routes import Handler
+from daemon.api.routes import Handler, Route
 from daemon.core.errors import Fault, Mistake
 
 log = structlog.get_logger()
@@ -22,9 +22,10 @@ _INTERNAL = Problem(code="internal", detail="the daemon's log says more")
 class Gate:
     """Stands before every call. *on_fault* is told of a fault that ought to end the process."""
 
-    def __init__(self, access: Access, open_calls: frozenset[str], on_fault: Callable[[Fault], None]) -> None:
+    def __init__(self, access: Access, table: Sequence[Route], on_fault: Callable[[Fault], None]) -> None:
         self._access = access
-        self._open_calls = open_calls
+        self._table = table
+        self._open_calls = frozenset(route.name for route in table if route.is_open)
         self._on_fault = on_fault
 
     async def answer(self, request: web.Request, handler: Handler) -> web.StreamResponse:
@@ -36,7 +37,7 @@ class Gate:
         except Rejected as error:
             response = _refused(error.problem)
         except web.HTTPException as error:
-            response = problem_reply(_routed(request, error))
+            response = problem_reply(_routed(request, error, self._table))
         except Fault as fault:
             log.exception("api.fault", method=request.method, path=request.path)
             self._on_fault(fault)
@@ -72,7 +73,7 @@ def _refused(problem: Problem) -> web.Response:
     return response
 
 
-def _routed(request: web.Request, error: web.HTTPException) -> Problem:
+def _routed(request: web.Request, error: web.HTTPException, table: Sequence[Route]) -> Problem:
     if isinstance(error, web.HTTPMethodNotAllowed):
         allowed = ", ".join(sorted(error.allowed_methods))
         detail = f"{request.method[:20]} is not allowed here; allowed: {allowed}"
@@ -81,4 +82,12 @@ def _routed(request: web.Request, error: web.HTTPException) -> Problem:
         return Problem(code="too_large", detail="the body is too large")
     if error.status >= 500:
         return _INTERNAL
-    return Problem(code="not_found", detail="no such path; /openapi.json lists them all")
+    near = _calls_like(request.path, table)
+    known = f"; there are {', '.join(near)}" if near else ""
+    return Problem(code="not_found", detail=f"no such path{known}; /openapi.json lists all")
+
+
+def _calls_like(path: str, table: Sequence[Route]) -> list[str]:
+    """Return the calls on the same kind of thing as *path*: those whose first two segments are the same."""
+    kind = path.split("/")[:3]
+    return [f"{route.method} {route.path}" for route in table if route.path.split("/")[:3] == kind and len(kind) > 2]

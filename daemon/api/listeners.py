@@ -23,7 +23,6 @@ from daemon.core.errors import Fault
 log = structlog.get_logger()
 
 MAX_CONNECTIONS = 256
-KEEP_ALIVE_SECONDS = 75.0
 LINGER_SECONDS = 2.0
 LINE_LIMIT = 8190
 FIELDS_LIMIT = 64
@@ -109,13 +108,12 @@ async def _serve(app: web.Application, max_connections: int) -> tuple[Listeners,
     loop = asyncio.get_running_loop()
 
     def connect() -> asyncio.Protocol:
-        if len(server.connections) >= max_connections:
+        if len(server.connections) >= max_connections and not _make_room(server):
             return Crowded()
         return Connection(
             server,
             loop=loop,
             access_log=None,  # type: ignore[arg-type]  # aiohttp reads None as "no access log"
-            keepalive_timeout=KEEP_ALIVE_SECONDS,
             max_line_size=LINE_LIMIT,
             max_field_size=LINE_LIMIT,
             max_headers=FIELDS_LIMIT,
@@ -124,6 +122,15 @@ async def _serve(app: web.Application, max_connections: int) -> tuple[Listeners,
         )
 
     return Listeners(runner, server, app[PATIENCE].end), connect
+
+
+def _make_room(server: Server) -> bool:
+    """Close the oldest connection that is idle and whose caller never showed a token; False where there is none."""
+    idle = (one for one in server.connections if isinstance(one, Connection) and one.is_idle_stranger)
+    oldest = next(idle, None)
+    if oldest is not None:
+        oldest.force_close()
+    return oldest is not None
 
 
 def _abandon(sock: socket.socket, spec: str) -> None:

@@ -126,7 +126,7 @@ class ResultShown(BaseModel):
 
 
 class DeliveryShown(BaseModel):
-    """One event owed to one endpoint; ``attempts`` counts the POSTs made."""
+    """One event owed to one endpoint; ``attempt_count`` counts the POSTs made."""
 
     model_config = _CLOSED
     id: str
@@ -136,7 +136,7 @@ class DeliveryShown(BaseModel):
     endpoint: str
     url: str | None
     state: DeliveryState
-    attempts: int
+    attempt_count: int
     due_at: When | None
     reason: str | None
     created_at: When
@@ -165,9 +165,9 @@ class AttemptShown(BaseModel):
 
 
 class DeliveryWithAttempts(DeliveryShown):
-    """One delivery with the log of its attempts, the first one first."""
+    """One delivery with its attempts, the first one first."""
 
-    attempt_log: list[AttemptShown]
+    attempts: list[AttemptShown]
 
 
 class EventShown(BaseModel):

@@ -83,6 +83,12 @@ class Problem:
         return members
 
 
+WRONG_HOST = Problem(
+    code="misdirected",
+    detail="one Host header is needed, and it must be the address of this listener, such as 127.0.0.1:8710",
+)
+
+
 class Rejected(Exception):
     """A request that the API itself refuses, and the problem it is answered with."""
 

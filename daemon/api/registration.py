@@ -19,6 +19,7 @@ from daemon.api.fields import (
     Name,
     ParamsField,
     RemoteId,
+    StatusUrl,
     Submission,
     WishesField,
     wrong,
@@ -32,6 +33,7 @@ from daemon.core.task import Params
 log = structlog.get_logger()
 
 _STRICT = ConfigDict(extra="forbid", strict=True, frozen=True)
+FIELDS_LIMIT = 64
 _EXAMPLE: dict[str, Json] = {
     "provider": "amux",
     "remote_id": "abcd1234efgh",
@@ -75,7 +77,7 @@ class Registration(BaseModel):
     provider: Name
     remote_id: RemoteId | None = None
     submission: Submission = None
-    status_url: HttpUrl | None = None
+    status_url: StatusUrl | None = None
     webhook: WebhookTarget | None = None
     model: Name | None = None
     params: ParamsField = ()
@@ -109,6 +111,7 @@ class Registrar:
 
     def application(self, value: Json) -> Application:
         """Return the Application in *value*; raise Rejected, or TargetNotAllowed for a URL the egress rules refuse."""
+        self._require_few_fields(value)
         try:
             form = _REGISTRATION.validate_python(value, context=float(self._now_at()))
         except ValidationError as error:
@@ -131,6 +134,14 @@ class Registrar:
             fetch_result=form.fetch_result,
             wishes=form.events,
         )
+
+    def _require_few_fields(self, value: Json) -> None:
+        """Refuse thousands of fields before each is complained of."""
+        webhook = value.get("webhook") if isinstance(value, dict) else None
+        for name, table in (("(body)", value), ("webhook", webhook)):
+            if isinstance(table, dict) and len(table) > FIELDS_LIMIT:
+                message = f"{name} must hold at most {FIELDS_LIMIT} fields, got {len(table)}"
+                raise self._invalid([FieldError(field=name, message=message)])
 
     def _model(self, form: Registration) -> tuple[str | None, Params]:
         """Return the model, which may also stand among the params, and the other params."""

@@ -1,4 +1,7 @@
-"""JSON that means one thing only: no key twice, no NaN or infinity, no half characters, no bottomless nesting."""
+"""JSON that means one thing only: no key twice, no NaN or infinity, no half characters, no bottomless nesting.
+
+What is valid and small on the wire but vast in memory (millions of ``{}``) is refused before it is parsed.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +13,8 @@ from daemon.api.problems import rejected
 from daemon.core.observation import Json
 
 MAX_DEPTH = 64
+MAX_CONTAINERS = 100_000
+MAX_COMMAS = 250_000
 _SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
 
 
@@ -22,7 +27,11 @@ class _Twice(ValueError):
 
 
 def parse(body: bytes) -> Json:
-    """Return the value of *body*; raise Rejected (``bad_json`` or ``duplicate_key``) unless it is strict JSON."""
+    """Return the value of *body*; raise Rejected (``bad_json``, ``duplicate_key``) unless it is strict JSON.
+
+    Also ``too_large`` for one of very many parts. Safe to run in a thread.
+    """
+    _require_few_parts(body)
     try:
         value: Json = _DECODER.decode(body.decode("utf-8"))
     except json.JSONDecodeError as error:
@@ -57,15 +66,37 @@ def _children(value: Json) -> list[Json]:
     return value if isinstance(value, list) else []
 
 
-def _require_whole_characters(body: bytes, value: Json) -> None:
-    if _SURROGATE.search(body) is None:
+def _require_few_parts(body: bytes) -> None:
+    """Count what parts a body can have at most; a mark inside a string counts too, which the bounds leave room for."""
+    if len(body) <= MAX_CONTAINERS:
         return
+    if body.count(b"{") + body.count(b"[") > MAX_CONTAINERS:
+        raise rejected(
+            "too_large", f"the body must hold at most {MAX_CONTAINERS:,} objects and arrays; send less at once"
+        )
+    if body.count(b",") > MAX_COMMAS:
+        raise rejected("too_large", f"the body must hold at most {MAX_COMMAS:,} commas; send less at once")
+
+
+def _require_whole_characters(body: bytes, value: Json) -> None:
+    """Look at every string by itself: one call over the whole of a large value would hold up every other thread."""
+    left: list[Json] = [] if _SURROGATE.search(body) is None else [value]
+    while left:
+        item = left.pop()
+        if isinstance(item, str) and not item.isascii():
+            _require_utf8(item)
+        elif isinstance(item, dict):
+            left.extend(item)
+            left.extend(item.values())
+        elif isinstance(item, list):
+            left.extend(item)
+
+
+def _require_utf8(text: str) -> None:
     try:
-        json.dumps(value, ensure_ascii=False).encode("utf-8")
+        text.encode("utf-8")
     except UnicodeEncodeError:
         raise rejected("bad_json", "a string holds half of a surrogate pair") from None
-    except RecursionError:
-        raise rejected("bad_json", f"nested deeper than {MAX_DEPTH} levels") from None
 
 
 def _unique(pairs: list[tuple[str, Json]]) -> dict[str, Json]:

@@ -9,20 +9,28 @@ from pathlib import Path
 from aiohttp import web
 from pydantic import ValidationError
 
-from daemon.api.answers import page_json, result_json, task_json
+from daemon.api.answers import result_json, task_json
 from daemon.api.batches import items_of, register_batch
-from daemon.api.bodies import BATCH_LIMIT, REGISTRATION_LIMIT, forbid_body, read_body, read_optional_json
+from daemon.api.bodies import (
+    BATCH_LIMIT,
+    REGISTRATION_LIMIT,
+    forbid_body,
+    parse_large,
+    read_body,
+    read_optional_json,
+)
 from daemon.api.claims import claim_of
 from daemon.api.complaints import field_errors, summary
-from daemon.api.cursors import id_cursor, id_of
+from daemon.api.cursors import id_of
 from daemon.api.models import BatchAnswer, ResultShown, ResultWish, TaskList, TaskShown
 from daemon.api.patience import Patience
 from daemon.api.problems import rejected
 from daemon.api.queries import NoQuery, OneTask, TaskPage, query
 from daemon.api.registration import Batch, Registrar, Registration
-from daemon.api.replies import reply
+from daemon.api.replies import raw_reply, reply
 from daemon.api.routes import Answer, Route
 from daemon.api.strict_json import parse
+from daemon.api.task_pages import task_page
 from daemon.core.errors import Mistake, NotFound
 from daemon.core.ids import TaskId
 from daemon.core.record import Claim, TaskQuery
@@ -63,9 +71,9 @@ class TaskRoutes:
     async def register_batch(self, request: web.Request) -> web.Response:
         """Put many tasks on the watchlist."""
         body = await read_body(request, BATCH_LIMIT)
-        items = items_of(parse(body))
+        items = items_of(await parse_large(body))
         claim: Claim | None = claim_of(request, body)
-        return reply({"data": await register_batch(self._tasks, self._registrar, items, claim)})
+        return raw_reply(await register_batch(self._tasks, self._registrar, items, claim))
 
     async def page(self, request: web.Request) -> web.Response:
         """List tasks, newest first."""
@@ -74,9 +82,7 @@ class TaskRoutes:
         wanted = TaskQuery(
             status=asked.status, provider=asked.provider, model=asked.model, before=before, limit=asked.limit
         )
-        records = await self._tasks.page(wanted)
-        following = id_cursor(records[-1].id) if len(records) == asked.limit else None
-        return reply(page_json([task_json(record) for record in records], following))
+        return raw_reply(await task_page(self._tasks, wanted))
 
     async def show(self, request: web.Request) -> web.Response:
         """Show one task, at once or when it ends."""
@@ -146,7 +152,7 @@ class TaskRoutes:
     def _reads(self) -> list[Route]:
         return [
             Route(method="GET", path="/v1/tasks", handler=self.page, name="listTasks", tag="tasks",
-                  summary="List tasks, newest first", query=TaskPage,
+                  summary="List tasks, newest first; a page ends early past 4 MiB", query=TaskPage,
                   answers={200: Answer(meaning="a page", model=TaskList)}, problems=("bad_cursor",)),
             Route(method="GET", path="/v1/tasks/{id}", handler=self.show, name="showTask", tag="tasks",
                   summary="Show a task; `wait` holds the answer until it ends", query=OneTask,

@@ -29,7 +29,7 @@ DELIVERY_COLUMNS: tuple[say.Column, ...] = (
     ("type", say.field("event_type")),
     ("endpoint", say.field("endpoint")),
     ("state", say.field("state")),
-    ("attempts", say.field("attempts")),
+    ("attempts", say.field("attempt_count")),
     ("due", say.time_of("due_at")),
     ("reason", say.field("reason")),
 )
@@ -118,8 +118,8 @@ def _show(delivery: Object, *, as_json: bool) -> None:
         say.json_line(delivery)
         return
     say.facts((name, read(delivery)) for name, read in DELIVERY_COLUMNS)
-    log = delivery.get("attempt_log")
-    attempts = [attempt for attempt in log if isinstance(attempt, dict)] if isinstance(log, list) else []
+    made = delivery.get("attempts")
+    attempts = [attempt for attempt in made if isinstance(attempt, dict)] if isinstance(made, list) else []
     print()
     say.rows(attempts, ATTEMPT_COLUMNS, as_json=False, empty="no attempt yet")
 

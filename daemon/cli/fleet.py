@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -48,12 +49,31 @@ def list_providers(
 def show_provider(
     name: Name,
     *,
+    definition: Annotated[
+        bool, typer.Option("--definition", help="Print the TOML it is made of; asks no daemon.")
+    ] = False,
     as_json: options.AsJson = False,
     server: options.Server = None,
     config: options.ConfigFile = None,
 ) -> None:
-    """Show a provider: its limits, and parked or not and why."""
+    """Show a provider: its limits, and parked or not and why; or its definition."""
+    if definition:
+        from daemon.cli.definitions import text_of  # noqa: PLC0415 (pydantic is imported only where it is needed)
+
+        print(text_of(name, config), end="")
+        return
     _show(connect(server, config).get(f"/v1/providers/{in_path(name)}"), as_json=as_json)
+
+
+@provider.command("check")
+def check_provider(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="A provider definition, TOML.")],
+) -> None:
+    """Check a definition and its examples; exit 1 if these do not agree, 2 if it is no definition."""
+    from daemon.cli.definitions import checked  # noqa: PLC0415 (pydantic is imported only where it is needed)
+
+    found = checked(file)
+    say.facts((("definition", found.name), ("examples", f"{len(found.examples)}, all read as they say")))
 
 
 @endpoint.command("list")

@@ -7,9 +7,6 @@ from typing import Annotated
 
 import typer
 
-OWN_VARIABLES = frozenset({"POLLHOOK_SERVER", "POLLHOOK_TOKEN", "POLLHOOK_SECRET"})
-"""Environment variables that speak to the command line and are no settings of the daemon."""
-
 Server = Annotated[
     str | None,
     typer.Option("--server", envvar="POLLHOOK_SERVER", metavar="ADDRESS", help="Where the daemon listens."),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import secrets
 from enum import StrEnum
 from importlib.util import find_spec
@@ -56,8 +55,6 @@ def serve(
         "log.format": None if log_format is None else log_format.value,
     }
     overrides = {name: value for name, value in said.items() if value is not None}
-    for variable in options.OWN_VARIABLES:
-        os.environ.pop(variable, None)
     raise typer.Exit(run_service(config, overrides))
 
 

@@ -7,7 +7,6 @@ from pathlib import Path
 
 from daemon.cli.client import Address, address
 from daemon.cli.complaint import Complaint, misuse
-from daemon.cli.options import OWN_VARIABLES
 from daemon.config import ConfigError, Settings, load
 
 TOKEN_FILE = "api-token"
@@ -18,14 +17,9 @@ SERVICE_STATE = Path("/var/lib/pollhook")
 def read_settings(config: Path | None) -> Settings:
     """Return the settings, or complain about every problem in them (exit status 2)."""
     try:
-        return load(config, {}, daemon_environment())
+        return load(config, {}, os.environ)
     except ConfigError as error:
         raise misuse("the configuration cannot be used", *str(error).splitlines()) from None
-
-
-def daemon_environment() -> dict[str, str]:
-    """Return the environment without what is said to the command line alone; $POLLHOOK_SERVER is no setting."""
-    return {name: value for name, value in os.environ.items() if name not in OWN_VARIABLES}
 
 
 def listening(settings: Settings) -> Address:

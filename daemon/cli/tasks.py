@@ -8,7 +8,7 @@ import typer
 
 from daemon.cli import live, options, say
 from daemon.cli.client import Api, Object, in_path
-from daemon.cli.complaint import Exit
+from daemon.cli.complaint import Exit, misuse
 from daemon.cli.connect import connect
 from daemon.cli.registration import Wishes, registration
 from daemon.core.observation import Json
@@ -21,6 +21,7 @@ def _status(task: Object) -> str:
     return f"{task['status']} {progress:.0%}" if is_partial else str(task["status"])
 
 
+RESULT_PATIENCE = 300.0
 COLUMNS: tuple[say.Column, ...] = (
     ("id", say.field("id")),
     ("provider", say.field("provider")),
@@ -105,14 +106,30 @@ def tasks(
 def task(
     task_id: Annotated[str, typer.Argument(metavar="ID", help="The task's id, tsk_….")],
     *,
+    poll: Annotated[bool, typer.Option("--poll", help="Poll it now, within its provider's limits.")] = False,
+    result: Annotated[
+        bool, typer.Option("--result", help="Run the provider's result request, which may bill, and print its answer.")
+    ] = False,
+    repeat: Annotated[
+        bool, typer.Option("--repeat", help="With --result: again, although an earlier one may have billed.")
+    ] = False,
     wait: options.ToWait = False,
     as_json: options.AsJson = False,
     server: options.Server = None,
     config: options.ConfigFile = None,
 ) -> None:
-    """Show one task."""
-    api = connect(server, config)
-    _conclude(api, api.get(f"/v1/tasks/{in_path(task_id)}"), wait=wait, as_json=as_json)
+    """Show one task; or poll it now, or fetch its result."""
+    if (poll or wait) and result:
+        raise misuse("--result asks for what a task made: it goes with neither --poll nor --wait")
+    if repeat and not result:
+        raise misuse("--repeat goes with --result")
+    api, path = connect(server, config), f"/v1/tasks/{in_path(task_id)}"
+    if result:
+        answer = api.call("POST", f"{path}/result", body={"repeat": repeat}, patience=RESULT_PATIENCE)
+        _show_result(answer, as_json=as_json)
+        return
+    found = api.post(f"{path}/poll") if poll else api.get(path)
+    _conclude(api, found, wait=wait, as_json=as_json)
 
 
 def stop(
@@ -161,6 +178,21 @@ def _show(task: Object, *, as_json: bool) -> None:
             ("next poll", say.moment(task.get("next_poll_at")) if task.get("next_poll_at") else None),
             ("because", task.get("next_poll_reason")),
             ("last trouble", task.get("last_miss")),
+        )
+    )
+
+
+def _show_result(result: Object, *, as_json: bool) -> None:
+    if as_json:
+        say.json_line(result)
+        return
+    say.facts(
+        (
+            ("task", result["task_id"]),
+            *(("output", _output(output)) for output in _list(result.get("outputs"))),
+            ("requested", say.moment(result.get("requested_at"))),
+            ("stored", say.moment(result["stored_at"]) if result.get("stored_at") else None),
+            ("response", result.get("response")),
         )
     )
 

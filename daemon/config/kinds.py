@@ -17,14 +17,12 @@ from pydantic_core import PydanticCustomError
 
 from daemon.core import signing, span
 from daemon.core.egress import allowance, check_url, is_local
+from daemon.core.headers import header_complaint
 from daemon.core.origin import parse_origin
 
 LONGEST_SPAN = 3650 * 86400.0
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
-_HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,128}")
-_HEADER_VALUE = re.compile(r"[\t\x20-\x7e\x80-\xff]{0,4096}")
-_OUR_HEADERS = frozenset({"content-length", "content-type", "host", "user-agent", "transfer-encoding", "connection"})
-_PRIVATE_KEY_BYTES = (32, 64)
+_SEED_BYTES = 32
 
 
 def address_of(host: str) -> IPv4Address | IPv6Address | None:
@@ -102,23 +100,30 @@ def _private_key(value: SecretStr) -> SecretStr:
         raw = base64.b64decode(text.removeprefix("whsk_"), validate=True)
     except (binascii.Error, ValueError):
         raise ValueError("must be padded standard base64 after whsk_") from None
-    if len(raw) not in _PRIVATE_KEY_BYTES:
-        raise ValueError(f"must hold an Ed25519 key of 32 or 64 bytes, this one holds {len(raw)}")
+    if len(raw) != 2 * _SEED_BYTES:
+        raise ValueError(f"must hold 64 bytes, an Ed25519 seed and its public key after it; this one holds {len(raw)}")
+    if _public_key(raw[:_SEED_BYTES]) != raw[_SEED_BYTES:]:
+        raise ValueError("cannot be used: its second half is not the public key of its first half, the seed")
     return value
 
 
+def _public_key(seed: bytes) -> bytes:
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import (  # noqa: PLC0415 (heavy, and rarely needed)
+        Ed25519PrivateKey,
+    )
+
+    return Ed25519PrivateKey.from_private_bytes(seed).public_key().public_bytes_raw()
+
+
 def _header_name(value: str) -> str:
-    lower = value.lower()
-    if not _HEADER_NAME.fullmatch(value):
-        raise ValueError("is no HTTP header name")
-    if lower in _OUR_HEADERS or lower.startswith("webhook-"):
-        raise ValueError("is a header that Pollhook sets itself")
+    if complaint := header_complaint(value, ""):
+        raise ValueError(f"cannot be used: {complaint}")
     return value
 
 
 def _header_value(value: SecretStr) -> SecretStr:
-    if not _HEADER_VALUE.fullmatch(value.get_secret_value()):
-        raise ValueError("must be one line of at most 4,096 characters")
+    if header_complaint("X", value.get_secret_value()):
+        raise ValueError("must be one line of printable ASCII, at most 4,096 characters")
     return value
 
 

@@ -21,7 +21,7 @@ from daemon.core.redaction import names_secret
 Tree: TypeAlias = dict[str, object]
 PREFIX = "POLLHOOK_"
 LARGEST_FILE = 4 * 1024 * 1024
-_OTHERS = re.compile(r"config|token|url|service_(?:host|port.*)|port(?:_\d+.*)?")
+_OTHERS = re.compile(r"config|server|secret|token|url|service_(?:host|port.*)|port(?:_\d+.*)?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +53,10 @@ def from_overrides(overrides: Mapping[str, object]) -> Source:
 
 
 def from_environment(environ: Mapping[str, str]) -> Source:
-    """Read ``POLLHOOK_`` and a path joined by ``__``; an empty variable counts as absent."""
+    """Read ``POLLHOOK_`` and a path joined by ``__``; an empty variable counts as absent.
+
+    What is said to the command line alone (``POLLHOOK_SERVER``, ``…_TOKEN``, ``…_SECRET``, ``…_URL``) is no setting.
+    """
     named = {
         name.removeprefix(PREFIX).lower(): value
         for name, value in environ.items()
@@ -63,16 +66,22 @@ def from_environment(environ: Mapping[str, str]) -> Source:
 
 
 def from_credentials(directory: Path) -> Source:
-    """Read the files of systemd's credentials directory; a name outside our scheme is somebody else's."""
+    """Read the files of systemd's credentials directory; a name outside our scheme is somebody else's, and unread."""
     named: dict[str, str] = {}
     try:
         files = sorted(directory.iterdir()) if directory.is_dir() else []
     except OSError as error:
         raise _unreadable(directory, error) from None
     for file in files:
-        if file.is_file() and not file.name.startswith("."):
+        if _is_ours(file.name) and file.is_file():
             named[file.name] = _text(file).rstrip("\r\n")
     return _from_names(named, lambda path: f"credential {'__'.join(path)}", "credentials")
+
+
+def _is_ours(name: str) -> bool:
+    """Whether a credential's name lies in our scheme, or so near that it is a slip worth telling."""
+    group = name.split("__", maxsplit=1)[0]
+    return group in SETTINGS.keys if "__" in name else group in SETTINGS.keys or _meant(name) is not None
 
 
 def from_file(file: Path) -> Source:

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterable, Mapping, MutableMapping
 from math import isfinite
 from typing import TypeAlias
-from urllib.parse import quote
 
-from daemon.core.redaction import MASK, names_secret, without_secret_shapes
+from daemon.core.redaction import MASK, masking, names_secret, without_secret_shapes
 
 Clean: TypeAlias = "bool | int | float | str | list[Clean] | dict[str, Clean] | None"
 SHORTEST_SECRET = 6
@@ -28,18 +26,14 @@ class Redactor:
 
     def __init__(self, known: Iterable[str] = ()) -> None:
         self._known: set[str] = set()
-        self._pattern: re.Pattern[str] | None = None
+        self._masked = masking(())
         for secret in known:
             self.add(secret)
 
     def add(self, secret: str) -> None:
-        """Mask *secret* from now on, also where it stands percent-encoded, escaped or without its prefix."""
-        bare = re.sub(r"^whs(?:ec|k)_", "", secret.strip())
-        spellings = {bare, quote(bare, safe=""), quote(bare), json.dumps(bare)[1:-1], repr(bare)[1:-1]}
-        self._known |= {spelling for spelling in spellings if len(spelling) >= SHORTEST_SECRET}
-        if self._known:
-            longest_first = sorted(self._known, key=len, reverse=True)
-            self._pattern = re.compile("|".join(map(re.escape, longest_first)))
+        """Mask *secret* from now on, in whichever spelling it stands there, also without its prefix."""
+        self._known.add(re.sub(r"^whs(?:ec|k)_", "", secret.strip()))
+        self._masked = masking(self._known, SHORTEST_SECRET)
 
     def __call__(self, _logger: object, _method: str, event: MutableMapping[str, object]) -> Mapping[str, Clean]:
         """Return the event with every value cleaned."""
@@ -47,9 +41,7 @@ class Redactor:
 
     def text(self, text: str) -> str:
         """Return *text* without secrets, at most 16,384 characters of it."""
-        if self._pattern is not None:
-            text = self._pattern.sub(MASK, text)
-        text = without_secret_shapes(text)
+        text = without_secret_shapes(self._masked(text))
         if "://" in text:
             text = _URL.sub(r"\g<scheme>\g<rest>", text)
         return text if len(text) <= LONGEST_TEXT else f"{text[:LONGEST_TEXT]}… ({len(text)} characters)"

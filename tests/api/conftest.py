@@ -56,6 +56,7 @@ class FakeTasks:
         self.ended = asyncio.Condition()
         self.waits = 0
         self.cut = 0
+        self.limits: list[int] = []
         self.was_polled = True
         self.fault: Exception | None = None
         self.registering: asyncio.Event | None = None
@@ -121,6 +122,7 @@ class FakeTasks:
         return self.records[task_id]
 
     async def page(self, query):
+        self.limits.append(query.limit)
         found = sorted(self.records.values(), key=lambda record: record.id, reverse=True)
         found = [record for record in found if query.before is None or record.id < query.before]
         found = [record for record in found if query.status in (None, record.status)]
@@ -249,6 +251,7 @@ class FakeDeliveries:
     def __init__(self, outbox):
         self.outbox = outbox
         self.known = ["default", "ops"]
+        self.url = "https://app.example.com/hooks"
         self.states = {"default": "ok", "ops": "ok"}
         self.news = asyncio.Event()
         self.waits = 0
@@ -266,7 +269,7 @@ class FakeDeliveries:
         if name not in self.known:
             raise NotFound(f"no endpoint {name!r}")
         return EndpointView(
-            name=name, url="https://app.example.com/hooks", source="config", state=self.states[name], reason=None,
+            name=name, url=self.url, source="config", state=self.states[name], reason=None,
             since_at=None, keys=("0badcafe",), timeout=20.0, concurrency=10, in_flight=0, pending=1, parked=0, dead=0,
         )  # fmt: skip
 

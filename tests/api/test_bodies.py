@@ -1,10 +1,13 @@
 import asyncio
 import gzip
 import json
+import logging
 
 import pytest
+import structlog
+from structlog.testing import capture_logs
 
-from daemon.api import bodies, connection
+from daemon.api import bodies, connection, pace
 from daemon.api.problems import Rejected
 from daemon.api.strict_json import parse
 
@@ -36,6 +39,8 @@ def _head(api, path="/v1/tasks", *lines):
         (b'{"a": "\xff"}', "UTF-8 at byte 7"),
         (b'{"a": "\\ud800"}', "half of a surrogate pair"),
         (b'{"a": "\\uDFFFx"}', "half of a surrogate pair"),
+        (b'{"a": [{"\\ud83d": 1}]}', "half of a surrogate pair"),
+        (b'{"a": ["\\ud83d\\ude00", {"b": ["\\\\ud83d\\ude00"]}]}', "half of a surrogate pair"),
         (b"[" * 5000 + b"]" * 5000, "nested deeper"),
         (b'{"a":' * 9000 + b"1" + b"}" * 9000, "nested deeper"),
     ],
@@ -155,6 +160,64 @@ async def test_a_client_that_asks_first_is_told_to_continue_only_if_welcome(api)
     assert told == b"HTTP/1.1 100 Continue\r\n\r\n"
     assert b" 201 " in answer.splitlines()[0]
     assert refused == 401
+
+
+@pytest.mark.parametrize("piece", [b"{}", b"[]", b"0", b'""'])
+async def test_millions_of_parts_are_refused_unparsed(api, piece):
+    body = b'{"tasks":[' + b",".join([piece] * 2_000_000) + b"]}"
+
+    status, problem, _ = await _post(api, body, path="/v1/tasks/batch")
+
+    assert (status, problem["code"]) == (413, "too_large")
+    assert "send less at once" in problem["detail"]
+
+
+async def test_a_large_body_is_parsed_while_others_run():
+    body = b'{"tasks":[' + b",".join([b'{"a":1}'] * 90_000) + b"]}"
+    parsing = asyncio.create_task(bodies.parse_large(body))
+    turns = 0
+
+    while not parsing.done():
+        await asyncio.sleep(0)
+        turns += 1
+
+    assert len(parsing.result()["tasks"]) == 90_000
+    assert turns > 5
+
+
+async def test_a_batch_lets_others_run_between_its_items(api, monkeypatch):
+    monkeypatch.setattr(pace, "SLICE_SECONDS", 0.0)
+    turns = []
+
+    async def turn():
+        while True:
+            await asyncio.sleep(0)
+            turns.append(len(api.tasks.applications))
+
+    turning = asyncio.create_task(turn())
+    batch = {"tasks": [{"provider": "amux", "remote_id": f"r{number}"} for number in range(300)]}
+    _, answer, _ = await api.call("POST", "/v1/tasks/batch", json_body=batch)
+    turning.cancel()
+
+    assert [item["task"]["remote_id"] for item in answer["data"]] == [f"r{number}" for number in range(300)]
+    assert turns.count(0) > 300
+    assert turns.count(300) > 300
+
+
+@pytest.mark.parametrize("expects", [(), ("Expect: 100-continue",)])
+async def test_an_aborted_upload_is_no_error(api, expects):
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.INFO))
+    with capture_logs() as logs:
+        _, writer = await asyncio.open_connection("127.0.0.1", api.port)
+        writer.write(_head(api, "/v1/tasks", "Content-Length: 100", *expects) + (b"" if expects else b"{"))
+        while not api.listeners._server.requests_count:
+            await asyncio.sleep(0)
+        writer.transport.abort()
+        while api.listeners._server.connections:
+            await asyncio.sleep(0)
+        await api.call("GET", "/healthz")
+
+    assert [line for line in logs if line["log_level"] not in ("info", "debug")] == []
 
 
 async def test_a_body_that_drips_is_cut(api, monkeypatch):

@@ -159,12 +159,12 @@ async def test_a_delivery_shows_its_attempts_but_maps_no_network(api):
 
     _, delivery, _ = await api.call("GET", f"/v1/deliveries/{record.id}")
 
-    refused, answered = delivery["attempt_log"]
+    refused, answered = delivery["attempts"]
     assert (refused["refusal"], refused["detail"], refused["address"], refused["seconds"]) == (
         "target_not_allowed", None, None, None,
     )  # fmt: skip
     assert (answered["http_status"], answered["seconds"], answered["address"]) == (500, 0.25, "93.184.216.34")
-    assert delivery["attempts"] == 1
+    assert delivery["attempt_count"] == 1
 
 
 async def test_endpoints_are_shown_enabled_disabled_and_tested(api):
@@ -182,11 +182,39 @@ async def test_endpoints_are_shown_enabled_disabled_and_tested(api):
 
 
 @pytest.mark.parametrize("method", ["PUT", "DELETE"])
-@pytest.mark.parametrize("name", ["default", "another"])
-async def test_endpoints_of_the_config_file_are_read_only(api, method, name):
-    status, problem, _ = await api.call(method, f"/v1/endpoints/{name}", json_body={})
+async def test_endpoints_of_the_config_file_are_read_only_and_others_are_not_there(api, method):
+    status, problem, _ = await api.call(method, "/v1/endpoints/default", json_body={})
+    elsewhere, unknown, _ = await api.call(method, "/v1/endpoints/another", json_body={})
 
     assert (status, problem["code"]) == (409, "read_only")
+    assert (elsewhere, unknown["code"]) == (404, "not_found")
+    assert "default, ops" in unknown["detail"]
+
+
+async def test_an_endpoint_shows_no_query_of_its_url(api):
+    api.deliveries.url = "https://app.example.com/hooks?token=hunter2"
+
+    answers = [
+        (await api.call(method, path))[1]
+        for method, path in (
+            ("GET", "/v1/endpoints/default"),
+            ("POST", "/v1/endpoints/default/disable"),
+            ("POST", "/v1/endpoints/default/enable"),
+        )
+    ]
+    _, listed, _ = await api.call("GET", "/v1/endpoints")
+
+    assert {one["url"] for one in answers + listed["data"]} == {"https://app.example.com/hooks?…"}
+
+
+@pytest.mark.parametrize("call", ["rotate", "replay"])
+async def test_a_call_that_endpoints_do_not_have_names_those_they_have(api, call):
+    status, problem, _ = await api.call("POST", f"/v1/endpoints/default/{call}", json_body={})
+
+    assert (status, problem["code"]) == (404, "not_found")
+    for known in ("GET /v1/endpoints,", "POST /v1/endpoints/{name}/test", "POST /v1/endpoints/{name}/enable"):
+        assert known in problem["detail"]
+    assert "/v1/tasks" not in problem["detail"]
 
 
 async def test_a_lane_is_shown_with_times_as_text_and_no_infinities(api):

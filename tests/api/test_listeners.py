@@ -11,6 +11,7 @@ import pytest
 import structlog
 from structlog.testing import capture_logs
 
+from daemon.api import connection
 from daemon.api.listeners import open_listeners
 from daemon.api.sockets import address_of, inherited_sockets, open_socket
 from daemon.core.errors import Fault
@@ -205,12 +206,75 @@ def test_sockets_passed_by_systemd_are_taken_by_their_numbers():
     assert said.stdout.split() == [str(port), "False"]
 
 
+async def _connected(api, target="/v1/tasks", *, token=None):
+    """Return a connection on which one call was answered."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", api.port)
+    authorization = f"Authorization: Bearer {token}\r\n" if token else ""
+    writer.write(f"GET {target} HTTP/1.1\r\nHost: 127.0.0.1:{api.port}\r\n{authorization}\r\n".encode())
+    head = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 5)
+    length = next(line for line in head.lower().split(b"\r\n") if line.startswith(b"content-length: "))
+    await reader.readexactly(int(length.removeprefix(b"content-length: ")))
+    return reader, writer
+
+
+async def test_a_stranger_may_idle_shortly_and_a_caller_who_was_let_in_longer(serve, monkeypatch):
+    monkeypatch.setattr(connection, "STRANGER_SECONDS", 0.05)
+    api = await serve()
+    known, keeping = await _connected(api, token=api.token)
+
+    for target, token in (("/healthz", None), ("/healthz", "wrong"), ("/v1/tasks", "wrong")):
+        stranger, writer = await _connected(api, target, token=token)
+        assert await asyncio.wait_for(stranger.read(-1), 5) == b""
+        writer.close()
+
+    assert not known.at_eof()
+    keeping.close()
+
+
+async def test_a_caller_who_was_let_in_may_not_idle_for_ever(serve, monkeypatch):
+    monkeypatch.setattr(connection, "STRANGER_SECONDS", 0.05)
+    monkeypatch.setattr(connection, "KEEP_ALIVE_SECONDS", 0.1)
+    api = await serve()
+
+    known, writer = await _connected(api, token=api.token)
+
+    assert await asyncio.wait_for(known.read(-1), 5) == b""
+    writer.close()
+
+
+async def test_a_unix_socket_s_caller_is_let_in_from_the_start(serve, path, monkeypatch):
+    monkeypatch.setattr(connection, "STRANGER_SECONDS", 0.0)
+    api = await serve(specs=[f"unix:{path}"], max_connections=1)
+    _, writer = await asyncio.open_unix_connection(path)
+    while not api.listeners._server.connections:
+        await asyncio.sleep(0)
+    await asyncio.sleep(0)
+
+    reader, _ = await asyncio.open_unix_connection(path)
+
+    assert b" 503 " in (await asyncio.wait_for(reader.read(-1), 5)).splitlines()[0]
+    writer.close()
+
+
+async def test_a_full_house_of_idle_strangers_locks_nobody_out(serve):
+    api = await serve(max_connections=4)
+    _, keeping = await _connected(api, token=api.token)
+    strangers = [await _connected(api, "/healthz") for _ in range(3)]
+
+    late = await _connected(api, token=api.token)
+    status, _, _ = await api.call("GET", "/v1/tasks")
+
+    assert status == 200
+    assert [await asyncio.wait_for(reader.read(-1), 5) for reader, _ in strangers[:2]] == [b"", b""]
+    assert not strangers[2][0].at_eof()
+    for writer in (keeping, late[1], *(writer for _, writer in strangers)):
+        writer.close()
+
+
 async def test_a_connection_past_the_bound_is_told_so_and_closed(serve):
     api = await serve(max_connections=2)
-    first = await asyncio.open_connection("127.0.0.1", api.port)
-    second = await asyncio.open_connection("127.0.0.1", api.port)
-    while len(api.listeners._server.connections) < 2:
-        await asyncio.sleep(0)
+    first = await _connected(api, token=api.token)
+    second = await _connected(api, token=api.token)
 
     reader, writer = await asyncio.open_connection("127.0.0.1", api.port)
     answer = await asyncio.wait_for(reader.read(-1), 5)
@@ -244,7 +308,7 @@ async def test_close_does_not_wait_for_idle_connections(serve):
 
 def test_under_uvloop_a_crowd_and_a_unix_peer_are_seen_as_well(make_api, path):
     uvloop = pytest.importorskip("uvloop")
-    _, app = make_api()
+    api, app = make_api()
 
     async def scenario():
         listeners = await open_listeners(app, ["127.0.0.1:0", f"unix:{path}"], max_connections=1)
@@ -252,9 +316,8 @@ def test_under_uvloop_a_crowd_and_a_unix_peer_are_seen_as_well(make_api, path):
         while listeners._server.connections:
             await asyncio.sleep(0)
         port = int(listeners.addresses[0].rpartition(":")[2])
-        _, first = await asyncio.open_connection("127.0.0.1", port)
-        while not listeners._server.connections:
-            await asyncio.sleep(0)
+        api.port = port
+        _, first = await _connected(api, token=api.token)
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
         answer = await reader.read(-1)
         first.close()

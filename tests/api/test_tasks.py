@@ -1,5 +1,6 @@
 import asyncio
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -64,6 +65,23 @@ async def test_without_a_webhook_the_default_endpoint_is_meant_where_there_is_on
     assert [made.target for made in api.tasks.applications] == [ToEndpoint(name="default"), None]
 
 
+async def test_a_status_url_may_be_a_path_for_the_definition_to_resolve(api):
+    await api.register(status_url="/v1/queue/veo-3/requests/Q%2B%2F%3D/status?x=1")
+
+    assert api.tasks.applications[0].status_url == "/v1/queue/veo-3/requests/Q%2B%2F%3D/status?x=1"
+
+
+@pytest.mark.parametrize(("field", "fields"), [("(body)", {}), ("webhook", {"webhook": {}})])
+async def test_thousands_of_fields_are_one_complaint(api, field, fields):
+    many = {f"field-{number}": 1 for number in range(3000)}
+    body = BASE | ({"webhook": many} if "webhook" in fields else many)
+
+    status, problem, _ = await api.call("POST", "/v1/tasks", json_body=body)
+
+    assert (status, [error["field"] for error in problem["errors"]]) == (422, [field])
+    assert "at most 64 fields" in problem["detail"]
+
+
 async def test_a_model_among_the_params_is_the_model(api):
     await api.register(params={"model": "m1", "size": "s"})
 
@@ -88,7 +106,10 @@ async def test_a_model_among_the_params_is_the_model(api):
         ({"webhook": {"url": "ftp://a.example.com"}}, "webhook.url", "http or https"),
         ({"webhook": {"url": "https://u:p@a.example.com"}}, "webhook.url", "neither user"),
         ({"webhook": {"url": "https://a.example.com:99999"}}, "webhook.url", "valid host and port"),
-        ({"status_url": "/v1/x"}, "status_url", "http or https"),
+        ({"status_url": "v1/x"}, "status_url", "http or https"),
+        ({"status_url": "//evil.example.com/v1/x"}, "status_url", "without a host"),
+        ({"status_url": "/v1/a b"}, "status_url", "no spaces"),
+        ({"status_url": "/" + "x" * 4096}, "status_url", "at most 4096 characters"),
         ({"params": {"a": True}}, "params", "must be a string or a number"),
         ({"params": {"a": {"b": 1}}}, "params", "must be a string or a number"),
         ({"params": {"model": "a"}, "model": "b"}, "params.model", "not the same as model"),
@@ -100,10 +121,15 @@ async def test_a_model_among_the_params_is_the_model(api):
         ({"created_at": 5}, "created_at", "RFC 3339"),
         ({"deadline": "45d"}, "deadline", 'deadline must be at most 30d, got "45d"'),
         ({"deadline": 0.5}, "deadline", "deadline must be at least 1s, got 0.5"),
-        ({"deadline": "soon"}, "deadline", "not a span of time"),
-        ({"deadline": True}, "deadline", "not a span of time"),
+        ({"deadline": "soon"}, "deadline", 'deadline must be a span of time such as "90s"'),
+        ({"deadline": True}, "deadline", "plain seconds, got true"),
+        ({"deadline": [1]}, "deadline", "plain seconds, got [1]"),
+        ({"deadline": "1h" * 3000}, "deadline", "plain seconds, got"),
+        ({"deadline": 10**400}, "deadline", "deadline must be at most 30d, got 1000"),
+        ({"deadline": -(10**400)}, "deadline", "deadline must be at least 1s, got -1000"),
+        ({"deadline": "9" * 90 + "d"}, "deadline", "deadline must be at most 30d, got"),
         ({"first_poll_after": "31d"}, "first_poll_after", "first_poll_after must be at most 30d"),
-        ({"first_poll_after": -1}, "first_poll_after", "not a span of time"),
+        ({"first_poll_after": -1}, "first_poll_after", "first_poll_after must be at least 0s, got -1"),
         ({"fetch_result": "yes"}, "fetch_result", "fetch_result must be true or false"),
         ({"events": ["finished"]}, "events", 'got "finished"'),
         ({"events": "terminal"}, "events", "must be an array"),
@@ -115,7 +141,9 @@ async def test_a_bad_field_is_named_with_what_is_allowed(api, change, field, sai
     assert (status, problem["code"]) == (422, "invalid_registration")
     assert [error["field"] for error in problem["errors"]] == [field]
     assert said in problem["errors"][0]["message"]
-    assert said in problem["detail"]
+    assert problem["detail"] == problem["errors"][0]["message"]
+    assert problem["detail"].count(field) <= 2
+    assert len(problem["detail"]) < 200
     assert headers["Content-Type"] == "application/problem+json"
     assert api.tasks.records == {}
 
@@ -275,6 +303,27 @@ async def test_a_list_is_paged_by_cursor_newest_first(api):
 
     assert [task["id"] for task in first["data"] + second["data"]] == [task["id"] for task in reversed(made)]
     assert second["next"] is None
+
+
+async def test_a_list_of_large_tasks_ends_past_4_mib_and_goes_on(api):
+    outputs = tuple(Output(url=f"https://cdn.example.com/{n}/{'x' * 8000}", kind="video") for n in range(100))
+    made = []
+    for number in range(14):
+        task = await api.register(remote_id=f"r{number}")
+        api.tasks.records[task["id"]] = replace(api.tasks.records[task["id"]], outputs=outputs)
+        made.append(task["id"])
+    seen, cursor, sizes = [], "", []
+
+    while cursor is not None:
+        _, page, headers = await api.call("GET", f"/v1/tasks?limit=500{cursor and '&cursor=' + cursor}")
+        seen += [task["id"] for task in page["data"]]
+        sizes.append(int(headers["Content-Length"]))
+        cursor = page["next"]
+
+    assert seen == list(reversed(made))
+    assert len(sizes) > 2
+    assert max(sizes) < 5 * 1024 * 1024
+    assert max(api.tasks.limits) <= 10
 
 
 async def test_a_list_is_filtered(api):

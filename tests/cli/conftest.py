@@ -36,7 +36,7 @@ FAILED = SUCCEEDED | {
 }  # fmt: skip
 DELIVERY = {
     "id": "dlv_01k2m3n4p5q6r7s8t9v0w1x2y3", "event_id": "msg_01k2m3n4p5q6r7s8t9v0w1x2y3", "event_type": "task.succeeded",
-    "task_id": TASK["id"], "endpoint": "default", "url": None, "state": "dead", "attempts": 2, "due_at": None,
+    "task_id": TASK["id"], "endpoint": "default", "url": None, "state": "dead", "attempt_count": 2, "due_at": None,
     "reason": "no success in 2 attempts", "created_at": "2026-11-21T20:11:40.512Z",
     "updated_at": "2026-11-21T20:11:45.512Z",
 }  # fmt: skip

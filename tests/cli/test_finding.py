@@ -106,7 +106,7 @@ async def test_a_typo_in_the_config_is_exit_2_with_the_nearest_key(pollhook, con
 
 
 async def test_the_commands_own_variables_are_no_settings(pollhook, config):
-    ran = await pollhook("config", "check", "--config", config(), POLLHOOK_SECRET="whsec_x")
+    ran = await pollhook("config", "check", "--config", config(), POLLHOOK_SECRET="whsec_x", POLLHOOK_URL="x")
 
     assert ran.status == 0, ran.err
 

@@ -173,3 +173,40 @@ async def test_an_id_cannot_lead_to_another_path(api, pollhook):
     assert ran.status == 1
     assert api.asked[0].path == "/v1/tasks/../../metrics?x=1"
     assert json.dumps(api.asked[0].query) == "{}"
+
+
+async def test_poll_polls_now_and_shows_what_came_of_it(api, pollhook, shapes):
+    api.on("POST", f"{PATH}/poll", shapes["succeeded"])
+
+    ran = await pollhook("task", "tsk_01k2m3n4p5q6r7s8t9v0w1x2y3", "--poll")
+
+    assert ran.status == 0, ran.err
+    assert "https://cdn.example.com/result.mp4" in ran.out
+    assert [(asked.method, asked.path) for asked in api.asked] == [("POST", f"{PATH}/poll")]
+
+
+@pytest.mark.parametrize("repeat", [False, True])
+async def test_result_runs_the_result_request_once_unless_asked_again(api, pollhook, repeat):
+    answer = {
+        "task_id": "tsk_01k2m3n4p5q6r7s8t9v0w1x2y3", "response": {"seed": 7}, "stored_at": None,
+        "requested_at": "2026-11-21T20:11:40.512Z",
+        "outputs": [{"url": "https://cdn.example.com/b.mp4", "kind": "video", "needs_auth": True, "expires_at": None}],
+    }  # fmt: skip
+    api.on("POST", f"{PATH}/result", answer)
+    words = ("task", "tsk_01k2m3n4p5q6r7s8t9v0w1x2y3", "--result", *(["--repeat"] if repeat else []))
+
+    people = await pollhook(*words)
+    program = await pollhook(*words, "--json")
+
+    assert (people.status, program.lines) == (0, [answer])
+    assert "https://cdn.example.com/b.mp4 (needs the provider's key)" in people.out
+    assert '{"seed": 7}' in people.out
+    assert [asked.body for asked in api.asked] == [{"repeat": repeat}] * 2
+
+
+@pytest.mark.parametrize("words", [("--repeat",), ("--result", "--poll"), ("--result", "--wait")])
+async def test_words_about_a_task_that_exclude_each_other_are_bad_usage(api, pollhook, words):
+    ran = await pollhook("task", "tsk_01k2m3n4p5q6r7s8t9v0w1x2y3", *words)
+
+    assert (ran.status, api.asked) == (2, [])
+    assert "--result" in ran.err

@@ -59,11 +59,12 @@ async def test_a_delivery_is_shown_with_its_attempts(api, pollhook, shapes):
         "refusal": "redirect", "detail": "302 to https://elsewhere.example.com/", "address": "192.0.2.1",
     }  # fmt: skip
     path = f"/v1/deliveries/{shapes['delivery']['id']}"
-    api.on("GET", path, shapes["delivery"] | {"attempt_log": [attempt]})
+    api.on("GET", path, shapes["delivery"] | {"attempts": [attempt]})
 
     ran = await pollhook("deliveries", shapes["delivery"]["id"])
 
     assert "302 to https://elsewhere.example.com/" in ran.out
+    assert "attempts  2" in ran.out
     assert "task.succeeded" in ran.out
 
 

@@ -57,10 +57,40 @@ def test_a_whole_table_in_the_environment_is_json(read):
 
 
 def test_what_others_put_in_the_environment_is_left_alone(read):
-    others = {"POLLHOOK_TOKEN": "t", "POLLHOOK_URL": "u", "POLLHOOK_SERVICE_HOST": "10.0.0.1", "PATH": "/bin"}
+    others = {
+        "POLLHOOK_TOKEN": "t",
+        "POLLHOOK_URL": "u",
+        "POLLHOOK_SERVER": "127.0.0.1:1",
+        "POLLHOOK_SECRET": "whsec_x",
+    }
+    others |= {"POLLHOOK_SERVICE_HOST": "10.0.0.1", "PATH": "/bin"}
     ports = {"POLLHOOK_PORT": "tcp://10.0.0.1:8710", "POLLHOOK_PORT_8710_TCP_ADDR": "10.0.0.1"}
 
     assert read(env={**others, **ports}).polling == Settings().polling
+
+
+@pytest.mark.parametrize(
+    "name", ["tls", "tls__cert", "tls.der", "TLS__KEY", "providersx__a", ".hidden", "PROVIDERS__AMUX"]
+)
+@pytest.mark.parametrize(
+    "content", [b"\xff\xfe\x00\x80", b"x" * (5 * 1024 * 1024), b"text"], ids=["binary", "big", "text"]
+)
+def test_credentials_of_others_are_left_unread(read, tmp_path, name, content):
+    (tmp_path / "credentials").mkdir()
+    (tmp_path / "credentials" / name).write_bytes(content)
+
+    settings = read(credentials={"polling__price": "3.0"})
+
+    assert settings.polling.price == 3.0
+
+
+def test_a_credential_of_ours_that_is_no_text_is_told(complaints, tmp_path):
+    (tmp_path / "credentials").mkdir()
+    (tmp_path / "credentials" / "providers__amux__api_key").write_bytes(b"\xff\xfe")
+
+    (found,) = complaints(credentials={})
+
+    assert "providers__amux__api_key: is not UTF-8 text" in found
 
 
 def test_the_real_environment_is_never_read(read, monkeypatch):

@@ -36,7 +36,11 @@ HOOK = '[endpoints.default]\nurl = "https://app.example.com/hook"\n'
         ("[delivery]\nschedule = ['5s', -1]", 2, "[delivery] schedule[1] must be a span of time"),
         ("[endpoints.No]\nurl = 'https://a.example/'", 1, "[endpoints] No is no name: write 1 to 64 of a-z"),
         ("[providers.'a b']", 1, "[providers] a b is no name"),
-        ("[endpoints.default.headers]\n'webhook-id' = 'x'", 2, "webhook-id is a header that Pollhook sets itself"),
+        (
+            "[endpoints.default.headers]\n'webhook-id' = 'x'",
+            2,
+            "webhook-id cannot be used: the header webhook-id is set by pollhook itself",
+        ),
     ],
 )
 def test_a_problem_names_its_line_its_path_and_what_is_allowed(complaints, tmp_path, text, line, complaint):

@@ -4,13 +4,15 @@ import base64
 from math import inf
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from daemon.config import TcpListener, UnixListener, allowances, describe, endpoint, listeners, secrets, shared_keys
 
 RAW = b"0123456789abcdef0123456789abcdef"
 SECRET = "whsec_" + base64.b64encode(RAW).decode()
 OLDER = "whsec_" + base64.b64encode(RAW[::-1]).decode()
-SIGNING = "whsk_" + base64.b64encode(RAW).decode()
+PUBLIC = Ed25519PrivateKey.from_private_bytes(RAW).public_key().public_bytes_raw()
+SIGNING = "whsk_" + base64.b64encode(RAW + PUBLIC).decode()
 
 
 @pytest.mark.parametrize(
@@ -103,6 +105,45 @@ def test_an_egress_entry_is_a_network_and_a_port(read, complaints, entry, is_goo
         assert entry.endswith(f":{opened.port}")
     else:
         assert "egress" in complaints(text)[0]
+
+
+@pytest.mark.parametrize(
+    ("raw", "complaint"),
+    [
+        (RAW, "must hold 64 bytes, an Ed25519 seed and its public key after it; this one holds 32"),
+        (RAW + PUBLIC + b"x", "must hold 64 bytes"),
+        (RAW + RAW, "its second half is not the public key of its first half"),
+        (PUBLIC + RAW, "its second half is not the public key of its first half"),
+        (b"", "this one holds 0"),
+    ],
+)
+def test_a_signing_key_that_cannot_sign_is_found_before_the_daemon_starts(complaints, raw, complaint):
+    key = base64.b64encode(raw).decode()
+
+    (found,) = complaints(f'[endpoints.default]\nurl = "https://a.example/"\nsigning_key = "whsk_{key}"\n')
+
+    assert "[endpoints.default] signing_key" in found
+    assert complaint in found
+    assert not key or key not in found
+
+
+@pytest.mark.parametrize(
+    ("header", "complaint"),
+    [
+        ('TE = "trailers"', "set by pollhook itself"),
+        ('Accept-Encoding = "gzip"', "set by pollhook itself"),
+        ('Proxy-Authorization = "Basic plain-words-key"', "set by pollhook itself"),
+        ('webhook-signature = "x"', "set by pollhook itself"),
+        ('"a b" = "x"', "letters, digits and hyphens"),
+        ('X-Key = "caf\u00e9 plain-words-key"', "must be one line of printable ASCII"),
+        ('X-Key = "plain-words-key\\tx"', "must be one line of printable ASCII"),
+    ],
+)
+def test_a_header_that_would_not_be_sent_is_refused(complaints, header, complaint):
+    (found,) = complaints(f'[endpoints.default]\nurl = "https://a.example/"\nheaders = {{ {header} }}\n')
+
+    assert complaint in found
+    assert "plain-words-key" not in found
 
 
 FULL = f"""
