@@ -6,6 +6,7 @@ so instead of dropping anything.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -24,6 +25,7 @@ from daemon.engine.ports import Shelf, Watchlist
 from daemon.engine.watcher import Watcher
 
 RETRY_WHEN_FULL = 30
+SLICE = 50
 
 log = structlog.get_logger()
 
@@ -48,7 +50,11 @@ class TaskDesk:
             if len(known) == len(applications):
                 return list(known)
             claim = None
-        answers: list[TaskRecord | Mistake] = [self._apply(application) for application in applications]
+        answers: list[TaskRecord | Mistake] = []
+        for application in applications:
+            answers.append(self._apply(application))
+            if len(answers) % SLICE == 0:
+                await asyncio.sleep(0)
         newcomers = [answer for answer in answers if isinstance(answer, TaskRecord)]
         if len(newcomers) > self._room:
             answers = await self._fitting(answers)
@@ -146,10 +152,13 @@ class TaskDesk:
             added = await self._watchlist.add(newcomers, claim)
         finally:
             self._joining -= len(newcomers)
-        for each in added:
-            if each.is_new:
-                self._watcher.watch(as_task(each.record, self._clock.shift))
-                log.info("task.registered", task=each.record.id, lane=each.record.provider)
+        new = [each.record for each in added if each.is_new]
+        for record in new:
+            self._watcher.watch(as_task(record, self._clock.shift))
+        for number, record in enumerate(new, 1):
+            log.info("task.registered", task=record.id, lane=record.provider)
+            if number % SLICE == 0:
+                await asyncio.sleep(0)
         return added
 
     @property
