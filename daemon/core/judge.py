@@ -16,7 +16,7 @@ from daemon.core.task import Miss, Outcome, Status, Streak, Task, Wish
 
 HINT_CAP = 3600.0
 _LOST = {Miss.NOT_FOUND: "not_found", Miss.FORBIDDEN: "forbidden"}
-_LANES_FAULT = frozenset({Miss.UNAUTHORIZED, Miss.THROTTLED})
+_NOT_THE_TASKS = frozenset({Miss.UNAUTHORIZED, Miss.THROTTLED, Miss.UNLISTED})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -127,7 +127,7 @@ def _verdict_of_silence(
 def _patient_delay(task: Task, seen: Missed, patience: Patience, *, roll: float) -> float:
     if seen.miss in _LOST:
         return max(patience.backoff, patience.grace / (patience.answers - 1))
-    if seen.miss in _LANES_FAULT:
+    if seen.miss in _NOT_THE_TASKS:
         return max(patience.backoff, min(seen.retry_after or 0.0, patience.hint_cap))
     ceiling = min(patience.backoff_cap, patience.backoff * 2.0 ** min(task.misses, 16))
     wish = min(max(seen.retry_after or 0.0, 0.0), patience.hint_cap)

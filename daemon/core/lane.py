@@ -107,7 +107,8 @@ class Agenda:
 class Lane:
     """Due work and limits under one name.
 
-    ``slots`` bounds the tries in flight. ``window`` is the part of the slots in use: it starts small, doubles with
+    ``slots`` bounds the tries in flight; up to ``party`` keys that are due together ride in one of them, where the
+    service can be asked for several at once. ``window`` is the part of the slots in use: it starts small, doubles with
     good answers and falls back on failures, so what hangs can never hold many slots.
     """
 
@@ -121,15 +122,17 @@ class Lane:
     hold_reason: str | None = None
     window: float = 2.0
     is_trusted: bool = False
+    party: int = 1
+    riding: set[str] = field(default_factory=set)
     hopefuls: deque[str] = field(default_factory=lambda: deque(maxlen=HOPEFULS))
     _again: dict[str, float] = field(default_factory=dict)
 
     def __len__(self) -> int:
-        return len(self.agenda) + len(self.running)
+        return len(self.agenda) + len(self.running) + len(self.riding)
 
     def plan(self, key: str, due: float, rank: float = 0.0) -> None:
         """Put *key* on the agenda for *due*; a key in flight is planned again when it comes back."""
-        if key in self.running:
+        if key in self.running or key in self.riding:
             self._again[key] = min(due, self._again.get(key, inf))
         else:
             self.agenda.put(key, due, rank)
@@ -148,6 +151,14 @@ class Lane:
         self.pace.spend(now)
         self.breaker.started(key, now)
         return key
+
+    def take_along(self, now: float) -> list[str]:
+        """Return the keys that ride with the one just taken: due now, and costing no slot and no rate of their own."""
+        riders: list[str] = []
+        while len(riders) < self.party - 1 and not self.breaker.is_open and self.agenda.first_due() <= now:
+            riders.append(self.agenda.pop())
+        self.riding.update(riders)
+        return riders
 
     def hope(self, key: str) -> None:
         """Note that *key* may well succeed, so that every other probe tries such a one before the longest due."""
@@ -174,6 +185,7 @@ class Lane:
     def done(self, key: str, due: float | None) -> None:
         """Free the slot of *key*, and plan it for *due* unless that is None."""
         self.running.discard(key)
+        self.riding.discard(key)
         self.breaker.ended(key)
         again = self._again.pop(key, None)
         if due is not None or again is not None:

@@ -71,6 +71,7 @@ class Miss(StrEnum):
     UNKNOWN_WORD = "unknown_word"
     TOO_LARGE = "too_large"
     RESULT_MISSING = "result_missing"
+    UNLISTED = "unlisted"
     UNCONFIGURED = "unconfigured"
 
 

@@ -19,6 +19,7 @@ from daemon.core.judge import Patience
 from daemon.core.lane import Lane
 from daemon.core.observation import Missed, Observation
 from daemon.core.task import Miss, Task
+from daemon.engine.parties import Parties
 from daemon.engine.ports import Provider
 
 HOLD_CAP = 3600.0
@@ -63,6 +64,7 @@ class Account:
     last_miss_at: float | None = None
     trouble_at: float | None = None
     trouble_why: str | None = None
+    parties: Parties = field(default_factory=Parties)
     forbidden: set[TaskId] = field(default_factory=set)
     heard: float = -inf
 

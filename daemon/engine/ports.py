@@ -5,7 +5,7 @@ A port's law is in its docstrings; the contract suites in ``tests/`` hold every 
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -47,6 +47,23 @@ class Provider(Protocol):
 
     async def poll(self, task: Task) -> Observation:
         """Ask once how *task* stands. Never raises for weather; cancelling it closes the connection."""
+        ...
+
+    @property
+    def bills(self) -> bool:
+        """Whether the result request costs money."""
+        ...
+
+    @property
+    def party(self) -> int:
+        """How many tasks one status request can tell; 1 where each needs its own."""
+        ...
+
+    async def poll_many(self, tasks: Sequence[Task]) -> Mapping[TaskId, Observation]:
+        """Ask once how all of *tasks* (at most ``party``) stand; one that the answer does not hold is left out.
+
+        Weather is the same Missed for each. Never raises for it.
+        """
         ...
 
     async def result(self, task: Task) -> Observation:

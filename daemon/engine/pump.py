@@ -40,6 +40,7 @@ class Pump:
         self.cap = cap
         self.lanes: dict[str, Lane] = {}
         self.in_flight = 0
+        self._tries = 0
         self._work = work
         self._clock = clock
         self._on_crash = on_crash
@@ -116,6 +117,8 @@ class Pump:
                 self._set_alarm(lane)
                 continue
             self._start(lane, key)
+            for rider in lane.take_along(now):
+                self._start(lane, rider, is_rider=True)
             self._ready.append(lane)
             starts += 1
         self._ready.extend(deferred)
@@ -165,13 +168,14 @@ class Pump:
             loop = asyncio.get_running_loop()
             self._timer = loop.call_later(max(0.0, self._alarms[0][0] - now), self._turn)
 
-    def _start(self, lane: Lane, key: str) -> None:
+    def _start(self, lane: Lane, key: str, *, is_rider: bool = False) -> None:
         assert self._group is not None
-        self.in_flight += 1
+        self.in_flight += not is_rider
+        self._tries += 1
         self._idle.clear()
-        self._group.create_task(self._try(lane, key), name=f"{self.kind} {lane.name} {key}")
+        self._group.create_task(self._try(lane, key, is_rider=is_rider), name=f"{self.kind} {lane.name} {key}")
 
-    async def _try(self, lane: Lane, key: str) -> None:
+    async def _try(self, lane: Lane, key: str, *, is_rider: bool) -> None:
         due: float | None = None
         try:
             delay = await self._work(key)
@@ -183,8 +187,9 @@ class Pump:
             self._on_crash(self.kind)
             due = self._clock.now() + REST
         finally:
-            self.in_flight -= 1
+            self.in_flight -= not is_rider
+            self._tries -= 1
             lane.done(key, due)
             self.wake(lane)
-            if not self.in_flight:
+            if not self._tries:
                 self._idle.set()

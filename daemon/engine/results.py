@@ -109,7 +109,7 @@ class Results:
         if stored is not None and stored.stored_at is not None:
             return stored
         if stored is not None:
-            if not repeat:
+            if provider.bills and not repeat:
                 raise ResultUnresolved(
                     "an earlier result request was sent and its answer never seen, so the provider may have billed it; "
                     'send {"repeat": true} to ask once more'

@@ -81,11 +81,12 @@ class Watcher:
         account = self.accounts[task.provider]
         started = self._clock.now()
         provider = account.provider
-        seen = await provider.poll(task)
+        told = await account.parties.poll(provider, task)
+        seen = told.seen
         if task.id not in self.live:
             return None
         self._count(account, task, seen, started=started)
-        if account.provider is provider:
+        if told.speaks and account.provider is provider:
             self._heed(account, task, seen)
         try:
             return await self._decide(account, task, account.blames_key(seen))
@@ -233,7 +234,9 @@ class Watcher:
         """Drop a task that has ended from memory, and wake those who wait for it."""
         task = self.live.pop(task_id, None)
         if task is not None:
-            self.accounts[task.provider].lane.drop(task_id)
+            account = self.accounts[task.provider]
+            account.lane.drop(task_id)
+            account.parties.forget(task_id)
         self.notes.forget(task_id)
         self.ended.ring(task_id)
         self.polled.ring(task_id)

@@ -11,7 +11,7 @@ import ssl
 import time
 from collections.abc import Mapping
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 import aiohttp
@@ -22,6 +22,8 @@ from yarl import URL
 from daemon.net.barred import Barred
 
 _STEP = 64 * 1024
+_BIG = 1024 * 1024
+_REST_WITHIN = 2.0
 
 
 class FailureKind(StrEnum):
@@ -38,7 +40,10 @@ class FailureKind(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """What came back: at most ``limit`` body bytes, decoded where the session decodes; ``address`` is the peer's."""
+    """What came back: at most ``limit`` body bytes, decoded where the session decodes; ``address`` is the peer's.
+
+    Where the exchange may *truncate*, the body is what came of it before it broke off or took too long.
+    """
 
     status: int
     headers: CIMultiDictProxy[str]
@@ -52,8 +57,8 @@ class Failure:
     """Why nothing usable came back.
 
     ``detail`` is safe to log: no query, key or body. ``unsent`` means that surely no byte of the request left.
-    ``status`` is set where the head of an answer was read and its body was not. ``is_stale`` marks a kept connection
-    that died before any answer: as a rule the peer closed it while it lay idle.
+    ``status`` and ``headers`` are those of an answer whose head was read and its body was not. ``is_stale`` marks a
+    kept connection that died before any answer: as a rule the peer closed it while it lay idle.
     """
 
     kind: FailureKind
@@ -62,6 +67,7 @@ class Failure:
     unsent: bool
     address: str | None = None
     status: int | None = None
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     is_stale: bool = False
 
 
@@ -76,6 +82,8 @@ class Passage:
     sent: bool = False
     is_reused: bool = False
     status: int | None = None
+    headers: CIMultiDictProxy[str] | None = None
+    parts: list[bytes] = field(default_factory=list)
 
 
 passage: ContextVar[Passage | None] = ContextVar("passage", default=None)
@@ -110,8 +118,9 @@ async def exchange(
 ) -> Answer | Failure:
     """Send one request through a session of ``open_session`` and read its answer within *timeout* seconds.
 
-    A body of more than *limit* bytes is a TOO_LARGE failure, or is cut there with *truncate*; either way no more is
-    read and the connection is closed. With *once* the request is written at most once: a GET on a kept connection
+    A body of more than *limit* bytes is a TOO_LARGE failure; no more is read and the connection is closed. With
+    *truncate* the head alone decides: a body that is longer, breaks off or is not there 2 s after the head is cut, and
+    the connection closed. With *once* the request is written at most once: a GET on a kept connection
     that turns out dead is then a failure, where otherwise it is repeated on a new one.
     """
     note = Passage(once=once, is_plain=url.scheme == "http")
@@ -122,15 +131,15 @@ async def exchange(
             asyncio.timeout(timeout),
             session.request(method, url, headers=headers, data=body, allow_redirects=False) as response,
         ):
-            note.status = response.status
-            content = await _read(response, limit, truncate=truncate)
-            seconds = time.monotonic() - begun
-            return Answer(
-                status=response.status, headers=response.headers, body=content, seconds=seconds, address=note.address
-            )
+            note.status, note.headers = response.status, response.headers
+            async with asyncio.timeout(_REST_WITHIN if truncate else None):
+                await _read(response, limit, note.parts, truncate=truncate)
+            return await _answer(note, begun)
     except (aiohttp.ClientError, OSError, Barred, _TooLarge, RuntimeError) as error:
         if session.closed:
             raise
+        if truncate and note.status is not None:
+            return await _answer(note, begun)
         return _failure(error, note, time.monotonic() - begun, timeout)
     finally:
         passage.reset(token)
@@ -140,19 +149,35 @@ class _TooLarge(Exception):
     """The body is longer than its bound; says by how many bytes it is bound."""
 
 
-async def _read(response: aiohttp.ClientResponse, limit: int, *, truncate: bool) -> bytes:
-    parts: list[bytes] = []
-    room = limit + 1
-    while room and not response.content.at_eof():
-        part = await response.content.read(min(room, _STEP))
+async def _read(response: aiohttp.ClientResponse, limit: int, parts: list[bytes], *, truncate: bool) -> None:
+    """Read the body into *parts*, at most *limit* bytes; raise _TooLarge for more, as soon as that is known."""
+    announced = response.content_length or 0
+    if not truncate and announced > limit and "Content-Encoding" not in response.headers:
+        raise _TooLarge(f"the answer's body is longer than {limit} bytes")
+    room = limit
+    while not response.content.at_eof():
+        part = await response.content.read(min(room, _STEP) or 1)
+        if len(part) > room and truncate:
+            return
+        if len(part) > room:
+            raise _TooLarge(f"the answer's body is longer than {limit} bytes")
         parts.append(part)
         room -= len(part)
-    content = b"".join(parts)
-    if room:
-        return content
-    if not truncate:
-        raise _TooLarge(f"the answer's body is longer than {limit} bytes")
-    return content[:limit]
+        if room // _BIG != (room + len(part)) // _BIG:
+            await asyncio.sleep(
+                0
+            )  # what a bomb inflates to is there at once, and reading it would never let others run
+
+
+async def _answer(note: Passage, begun: float) -> Answer:
+    """Return the answer as far as it was read; many megabytes are joined in a thread, which lets the loop go on."""
+    assert note.status is not None
+    assert note.headers is not None
+    is_big = sum(map(len, note.parts)) > _BIG
+    body = await asyncio.to_thread(b"".join, note.parts) if is_big else b"".join(note.parts)
+    note.parts.clear()
+    seconds = time.monotonic() - begun
+    return Answer(status=note.status, headers=note.headers, body=body, seconds=seconds, address=note.address)
 
 
 def _failure(error: Exception, note: Passage, seconds: float, timeout: float) -> Failure:
@@ -165,6 +190,7 @@ def _failure(error: Exception, note: Passage, seconds: float, timeout: float) ->
         unsent=not note.sent,
         address=note.address or note.dialled,
         status=note.status,
+        headers=note.headers or {},
         is_stale=died and note.is_reused and note.status is None,
     )
 

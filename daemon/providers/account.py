@@ -28,11 +28,16 @@ class Account:
     @cached_property
     def headers(self) -> Mapping[str, str]:
         """The headers of every request, the key's among them."""
-        return {"Accept": "application/json", **self.definition.headers, **self._credential}
+        return {
+            "Accept": "application/json",
+            "Accept-Encoding": "identity",
+            **self.definition.headers,
+            **self._credential,
+        }
 
     @cached_property
     def secrets(self) -> tuple[str, ...]:
-        """Every text that must never leave: the key, and the forms it travels in.
+        """Every text that must never leave: the key, and what it is made of; other spellings are found by the mask.
 
         Texts of less than 8 characters, which no provider issues, are left out: masking them would garble answers in
         which they stand by chance.

@@ -9,6 +9,8 @@ import unicodedata
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
+from yarl import URL
+
 from daemon.core.errors import FieldError, InvalidRegistration
 from daemon.core.observation import Json
 from daemon.core.record import Admission, Application
@@ -35,7 +37,7 @@ def admit(requests: Requests, application: Application) -> Admission:
     if errors:
         raise InvalidRegistration(errors)
     admission = _completed(requests, _filled(definition, application))
-    errors = list(_bad_fields(definition, application, admission))
+    errors = list(_bad_fields(requests, application, admission))
     if errors:
         raise InvalidRegistration(errors)
     return _without_plain_url(requests, admission)
@@ -83,11 +85,15 @@ def _completed(requests: Requests, admission: Admission) -> Admission:
     )
 
 
-def _bad_fields(definition: Definition, application: Application, admission: Admission) -> Iterator[FieldError]:
+def _bad_fields(requests: Requests, application: Application, admission: Admission) -> Iterator[FieldError]:
+    definition = requests.account.definition
     if complaint := _complaint(admission.remote_id, ID_LIMIT):
         yield FieldError(field="remote_id", message=complaint + _where_ids_stand(definition, application))
     if admission.model is not None and (complaint := _complaint(admission.model, MODEL_LIMIT)):
         yield FieldError(field="model", message=complaint)
+    if admission.status_url is not None and requests.is_result(URL(admission.status_url, encoded=True)):
+        field = "status_url" if application.status_url else "submission"
+        yield FieldError(field=field, message=_no_result_url(definition))
     given = {*definition.variables, *dict(admission.params), "id"} | ({"model"} if admission.model else set())
     missing = [name for name in _needed(definition, application, admission) if name not in given]
     if missing:
@@ -122,6 +128,14 @@ def _without_plain_url(requests: Requests, admission: Admission) -> Admission:
             return admission
     plain = requests.url(template, admission.remote_id, admission.model, admission.params)
     return replace(admission, status_url=None) if str(plain) == admission.status_url else admission
+
+
+def _no_result_url(definition: Definition) -> str:
+    costs = "bills" if definition.result and definition.result.bills else "is sent only when asked for"
+    return (
+        f"is the URL of {definition.name}'s result request, which {costs}; as status_url send that of "
+        f"{definition.status.request.text}, or leave it out and give remote_id"
+    )
 
 
 def _where_ids_stand(definition: Definition, application: Application) -> str:

@@ -112,7 +112,7 @@ def _definition(where: str, tree: Mapping[str, object]) -> Definition:
     try:
         return Definition.model_validate(tree)
     except ValidationError as error:
-        raise explained(where, error) from error
+        raise explained(where, error) from None
 
 
 def _nested(place: str, table: Mapping[str, object]) -> Tree:

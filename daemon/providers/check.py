@@ -11,8 +11,8 @@ from daemon.core.task import Miss
 from daemon.providers.definition import Definition
 from daemon.providers.example import Example, Expected
 from daemon.providers.expression import ExpressionFailed, first_set
+from daemon.providers.liberal_json import Unreadable, read_json
 from daemon.providers.reading import Reader, Reply
-from daemon.providers.strict_json import Unreadable, read_json
 from daemon.providers.words import State, text_of
 
 NOW_AT = 1_750_000_000.0

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import replace
 from typing import Final
@@ -17,6 +17,7 @@ import aiohttp
 import structlog
 
 from daemon.core.errors import NoResult
+from daemon.core.ids import TaskId
 from daemon.core.observation import Ended, Missed, Observation, Output, Pending
 from daemon.core.record import Admission, Application
 from daemon.core.task import Miss, Status, Task
@@ -30,6 +31,7 @@ from daemon.providers.template import Unbuildable
 from daemon.providers.weather import missed_by_failure
 
 SMALL: Final = 256 * 1024
+AT_ONCE: Final = 32 * 1024
 MODEST: Final = 4 * 1024 * 1024
 BIG_AT_ONCE: Final = 2
 WORDS_KEPT: Final = 20
@@ -41,7 +43,8 @@ log = structlog.get_logger(__name__)
 class HttpProvider:
     """Polls one provider account through *session*; *now_at* answers wall-clock seconds.
 
-    Bodies over 256 KiB are asked for a second time under a bound of two at once, and read off the event loop.
+    Bodies over 256 KiB are asked for a second time under a bound of two at once; those over 32 KiB are read off the
+    event loop.
     """
 
     def __init__(self, account: Account, session: aiohttp.ClientSession, now_at: Callable[[], float]) -> None:
@@ -58,6 +61,21 @@ class HttpProvider:
     def unknown_words(self) -> tuple[str, ...]:
         """The last status words that the definition does not know, each once."""
         return tuple(self._words)
+
+    @property
+    def bills(self) -> bool:
+        """Whether ``result`` costs money: a request whose fate is unknown must then not be repeated unasked."""
+        spec = self.account.definition.result
+        return spec is not None and spec.bills
+
+    @property
+    def party(self) -> int:
+        """How many tasks one status request can tell."""
+        return 1
+
+    async def poll_many(self, tasks: Sequence[Task]) -> dict[TaskId, Observation]:
+        """Ask how each of *tasks* stands."""
+        return {task.id: await self.poll(task) for task in tasks}
 
     def admit(self, application: Application) -> Admission:
         """Hold *application* against the definition; raise InvalidRegistration or HostNotAllowed."""
@@ -144,7 +162,7 @@ class HttpProvider:
 
     async def _read(self, request: Prepared, answer: Answer | Failure, read: Callable[[Reply], Reading]) -> Observation:
         if isinstance(answer, Failure):
-            return missed_by_failure(answer)
+            return missed_by_failure(answer, self._now_at())
         reply = Reply(
             status=answer.status,
             headers=answer.headers,
@@ -152,7 +170,7 @@ class HttpProvider:
             asked=request.url,
             now_at=self._now_at(),
         )
-        reading = read(reply) if len(reply.body) <= SMALL else await asyncio.to_thread(read, reply)
+        reading = read(reply) if len(reply.body) <= AT_ONCE else await asyncio.to_thread(read, reply)
         if reading.word is not None:
             self._note(reading.word)
         return reading.seen

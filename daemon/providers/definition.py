@@ -16,14 +16,15 @@ from yarl import URL
 from daemon.providers.example import Example
 from daemon.providers.expression import Path, Paths
 from daemon.providers.limits import Limits, Table, Typical
-from daemon.providers.origin import Allowed, entry, is_local, origin_of, parsed
+from daemon.providers.origin import Allowed, entry, is_local, origin_of, parsed, shown
 from daemon.providers.template import Request, Target
-from daemon.providers.words import ErrorKind, OutputKind, State, text_of
+from daemon.providers.words import ErrorKind, OutputKind, State, listed, text_of
 
 Code: TypeAlias = Annotated[str, BeforeValidator(text_of)]
 Evidence: TypeAlias = Literal["documented", "sdk", "code", "third-party", "unverified"]
 HeaderName: TypeAlias = Annotated[str, Field(pattern=r"^[A-Za-z0-9-]{1,64}$")]
 HeaderValue: TypeAlias = Annotated[str, Field(pattern=r"^[\x20-\x7e]{0,1024}$")]
+Codes: TypeAlias = Annotated[tuple[Code, ...], BeforeValidator(listed)]
 RESERVED = frozenset({"api_key", "preset"})
 
 
@@ -46,14 +47,14 @@ class Submission(Table):
 class Words(Table):
     """The provider's status words, by what they mean; exact, and compared as text."""
 
-    queued: tuple[Code, ...] = ()
-    running: tuple[Code, ...] = ()
-    succeeded: tuple[Code, ...] = ()
-    failed: tuple[Code, ...] = ()
-    canceled: tuple[Code, ...] = ()
-    expired: tuple[Code, ...] = ()
-    not_found: tuple[Code, ...] = ()
-    no_news: tuple[Code, ...] = ()
+    queued: Codes = ()
+    running: Codes = ()
+    succeeded: Codes = ()
+    failed: Codes = ()
+    canceled: Codes = ()
+    expired: Codes = ()
+    not_found: Codes = ()
+    no_news: Codes = ()
 
     @cached_property
     def table(self) -> dict[str, State]:
@@ -158,7 +159,7 @@ class ErrorSpec(Table):
     kinds: dict[str, ErrorKind] = Field(default_factory=dict)
     outcomes: dict[str, Literal["canceled", "expired"]] = Field(default_factory=dict)
     phrases: dict[str, ErrorKind] = Field(default_factory=dict)
-    not_found: tuple[Code, ...] = ()
+    not_found: Codes = ()
     not_found_http: tuple[Annotated[int, Field(ge=400, le=499)], ...] = ()
 
 
@@ -169,15 +170,26 @@ class ResultSpec(Table):
     ``unless_outputs``: not sent where the status answer brought outputs already. A state word in its body, read by
     ``state`` (else by that of the status request), counts like one in the status answer; without one, outputs must
     be there for it to be a result.
+    ``not_yet`` are HTTP codes that say *not yet*; ``not_yet_when``, where true of the body of a 2xx or 4xx (but 401,
+    403 and 429), says so too. ``bills``: the provider charges for the request, so it is never repeated on its own;
+    where it is not written, ``when = "asked"`` bills.
     """
 
     request: Request
     when: Literal["succeeded", "asked"] = "succeeded"
+    bills: bool = Field(default_factory=lambda data: data.get("when") == "asked")
     unless_outputs: bool = False
     not_yet: tuple[Annotated[int, Field(ge=200, le=499)], ...] = (202, 425)
+    not_yet_when: Path | None = None
     state: Paths = ()
     rules: tuple[Rule, ...] = ()
     outputs: Outputs = ()
+
+    @model_validator(mode="after")
+    def _costs_only_who_asks(self) -> ResultSpec:
+        if self.bills and self.when != "asked":
+            raise ValueError('bills = true needs when = "asked", or every success would cost money unasked')
+        return self
 
 
 class Fallback(Table):
@@ -196,7 +208,7 @@ class Definition(Table):
     docs: str = ""
     evidence: Evidence = "unverified"
     base_url: str
-    hosts: tuple[str, ...] = ()
+    hosts: Annotated[tuple[str, ...], BeforeValidator(listed)] = ()
     headers: dict[HeaderName, HeaderValue] = Field(default_factory=dict)
     variables: dict[str, str] = Field(default_factory=dict)
     auth: Auth = Auth()
@@ -231,13 +243,10 @@ class Definition(Table):
         url = parsed(self.base_url)
         origin = None if url is None else origin_of(url)
         if url is None or origin is None or url.raw_query_string or url.raw_fragment:
-            raise ValueError(
-                f'base_url must be an absolute http(s) URL without user-info or query, got "{self.base_url}"'
-            )
+            found = shown(self.base_url)
+            raise ValueError(f"base_url must be an absolute http(s) URL without user-info or query, {found}")
         if origin.scheme == "http" and not is_local(origin.host):
-            raise ValueError(
-                f'plain http is allowed on a loopback or private address only, got base_url "{self.base_url}"'
-            )
+            raise ValueError(f"plain http is allowed on a loopback or private address only, base_url lies on {origin}")
         for text in self.hosts:
             entry(text)
         return self

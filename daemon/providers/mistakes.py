@@ -16,14 +16,24 @@ MOST = 5
 
 
 class DefinitionError(Exception):
-    """A definition or a lane's table that cannot be used; the text says where and why."""
+    """A definition or a lane's table that cannot be used; the text says where and why.
+
+    ``faults`` are its lines, each with the path of the key below the definition or table that is to blame, so that
+    whoever knows the file can name the line.
+    """
+
+    def __init__(self, *faults: str, paths: Sequence[tuple[str, ...]] = ()) -> None:
+        super().__init__("\n".join(faults))
+        self.faults = tuple(zip(faults, [*paths, *[()] * len(faults)], strict=False))
 
 
 def explained(where: str, error: ValidationError) -> DefinitionError:
     """Return *error* with each fault named by its place under *where*, which names a file or a table."""
-    faults = [f"{where} {_fault(details)}" for details in error.errors()[:MOST]]
-    more = error.error_count() - len(faults)
-    return DefinitionError("\n".join(faults) + (f"\nand {more} more" if more else ""))
+    details = error.errors()
+    faults = [f"{where} {_fault(each)}" for each in details[:MOST]]
+    if len(details) > MOST:
+        faults.append(f"and {len(details) - MOST} more")
+    return DefinitionError(*faults, paths=[tuple(map(str, _path(each))) for each in details[:MOST]])
 
 
 def nearest(word: str, known: Sequence[str]) -> str:
@@ -33,7 +43,7 @@ def nearest(word: str, known: Sequence[str]) -> str:
 
 
 def _fault(details: ErrorDetails) -> str:
-    path = [part for part in details["loc"] if not str(part).startswith("function-")]
+    path = _path(details)
     place = ".".join(str(part) for part in path)
     if details["type"] == "extra_forbidden":
         known = _known_keys(path[:-1])
@@ -42,6 +52,10 @@ def _fault(details: ErrorDetails) -> str:
         return f'lacks "{place}"'
     message = details["msg"].removeprefix("Value error, ")
     return f"{place}: {message}" if place else message
+
+
+def _path(details: ErrorDetails) -> list[int | str]:
+    return [part for part in details["loc"] if not str(part).startswith("function-")]
 
 
 def _known_keys(path: Sequence[int | str]) -> list[str]:

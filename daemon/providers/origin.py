@@ -91,9 +91,7 @@ def entry(text: str) -> Origin:
     """Read an entry of ``hosts``: ``host``, ``host:port``, ``*.host`` or an origin; https unless http is written."""
     found = _PATTERN.fullmatch(text)
     if found is None:
-        raise ValueError(
-            f'an entry of hosts reads "api.example.com", "*.example.com" or "host:port", got {text!r:.120}'
-        )
+        raise ValueError(f'an entry of hosts reads "api.example.com", "*.example.com" or "host:port", {shown(text)}')
     scheme, wild, host, port = found[1] or "https", found[2], found[3].strip("[]").lower().rstrip("."), found[4]
     if wild and host.count(".") < 1:
         raise ValueError(
@@ -105,6 +103,14 @@ def entry(text: str) -> Origin:
     if not 0 < number < 65536:
         raise ValueError(f"a port is 1 to 65535, got {text!r}")
     return Origin(scheme, host, number, bool(wild))
+
+
+def shown(text: str) -> str:
+    """Return ``got "…"`` for a message about a bad URL, without what might be a password or a key in it."""
+    if "@" in text:
+        return "got one with user-info"
+    bare, mark, _ = text.partition("?")
+    return f'got "{bare[:120]}{"?…" if mark else ""}"'
 
 
 def is_local(host: str) -> bool:

@@ -8,19 +8,22 @@ from __future__ import annotations
 import re
 from base64 import b64decode
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from urllib.parse import quote, unquote_to_bytes
 
 from yarl import URL
 
 from daemon.core.observation import Inline, Json, Output
 from daemon.providers.definition import Definition, OutputSpec
+from daemon.providers.excision import Cuts
 from daemon.providers.expression import first_set
 from daemon.providers.origin import joined, parsed
 from daemon.providers.words import OutputKind
 
 MOST = 100
 _DEEPEST = 8
-_STEP = 1024 * 1024
+_STEP = 256 * 1024
+_HEAD = 1024
 _URL_LIMIT = 8192
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*):")
 _UNFIT = re.compile(r"[\s\x00-\x1f\x7f\ud800-\udfff]")
@@ -41,21 +44,28 @@ _BY_KIND: dict[OutputKind, str] = {
 _EXTENSIONS = {extension: kind for kind, listed in _BY_KIND.items() for extension in listed.split()}
 
 
-def outputs_of(specs: Iterable[OutputSpec], body: Json, definition: Definition, asked: URL) -> tuple[Output, ...]:
-    """Return what *specs* find in *body*, the answer to a request of *asked*, each URL once; may raise
-    ExpressionFailed.
-    """
+@dataclass(frozen=True, slots=True)
+class Source:
+    """An answer as outputs are read from it: its body, what was cut out of that, and the URL that was asked."""
+
+    body: Json
+    asked: URL
+    cuts: Cuts
+
+
+def outputs_of(specs: Iterable[OutputSpec], source: Source, definition: Definition) -> tuple[Output, ...]:
+    """Return what *specs* find in *source*, each URL once; may raise ExpressionFailed."""
     found: dict[str | int, Output] = {}
     for spec in specs:
-        for output in _first_with_outputs(spec, body, definition, asked):
+        for output in _first_with_outputs(spec, source, definition):
             found.setdefault(output.url or len(found), output)
     return tuple(found.values())[:MOST]
 
 
-def _first_with_outputs(spec: OutputSpec, body: Json, definition: Definition, asked: URL) -> list[Output]:
+def _first_with_outputs(spec: OutputSpec, source: Source, definition: Definition) -> list[Output]:
     for path in spec.path:
-        items = _leaves(path.of(body), _DEEPEST)
-        outputs = [told for item in items if (told := _output(spec, item, definition, asked)) is not None]
+        items = _leaves(path.of(source.body), _DEEPEST)
+        outputs = [told for item in items if (told := _output(spec, item, source, definition)) is not None]
         if outputs:
             return outputs
     return []
@@ -69,7 +79,7 @@ def _leaves(value: Json, depth: int) -> Iterator[Json]:
             yield from _leaves(item, depth - 1)
 
 
-def _output(spec: OutputSpec, item: Json, definition: Definition, asked: URL) -> Output | None:
+def _output(spec: OutputSpec, item: Json, source: Source, definition: Definition) -> Output | None:
     text, said, media = item, None, spec.content_type
     if isinstance(item, dict):
         text = first_set(spec.url, item)
@@ -77,10 +87,10 @@ def _output(spec: OutputSpec, item: Json, definition: Definition, asked: URL) ->
         media = _text(spec.type_from.of(item) if spec.type_from else None) or media
     if not isinstance(text, str) or not text:
         return None
-    inline = _inline(text, media, spec)
+    inline = _inline(source.cuts.get(text, text), media, spec)
     if inline is not None:
         return Output(url="", kind=spec.kind or _kind(said, inline.content_type, ""), inline=inline)
-    url = None if spec.encoding == "base64" else _absolute(text.strip(), asked)
+    url = None if spec.encoding == "base64" else None if text in source.cuts else _absolute(text.strip(), source.asked)
     if url is None:
         return None
     kind = spec.kind or _kind(said, media, url.partition("?")[0])
@@ -89,8 +99,8 @@ def _output(spec: OutputSpec, item: Json, definition: Definition, asked: URL) ->
     return Output(url=url, kind=kind, needs_auth=needs_auth)
 
 
-def _inline(text: str, media: str | None, spec: OutputSpec) -> Inline | None:
-    head = _DATA.match(text)
+def _inline(text: str | memoryview, media: str | None, spec: OutputSpec) -> Inline | None:
+    head = _DATA.match(text if isinstance(text, str) else str(text[:_HEAD], "latin-1"))
     if head is not None:
         content = _decoded(text[head.end() :], is_base64="base64" in head[2].lower().split(";"))
         return None if content is None else Inline(content=content, content_type=(head[1] or "text/plain").lower())
@@ -100,27 +110,35 @@ def _inline(text: str, media: str | None, spec: OutputSpec) -> Inline | None:
     return None if not content else Inline(content=content, content_type=_media(media))
 
 
-def _decoded(text: str, *, is_base64: bool) -> bytes | None:
+def _decoded(text: str | memoryview, *, is_base64: bool) -> bytes | None:
     try:
-        return _from_base64(unquote_to_bytes(text)) if is_base64 else unquote_to_bytes(text)
+        raw = text if isinstance(text, memoryview) else memoryview(text.encode("utf-8"))
+        if is_base64 and not any(b"%" in piece for piece in _pieces(raw)):
+            return _from_base64(raw)
+        plain = unquote_to_bytes(bytes(raw))
+        return _from_base64(memoryview(plain)) if is_base64 else plain
     except ValueError:
         return None
 
 
-def _from_base64(text: bytes) -> bytes:
+def _from_base64(text: memoryview) -> bytes:
     """Decode either alphabet, padded or not; line breaks and other strangers are passed over (RFC 2045, 6.8).
 
     Goes step by step, so that many megabytes do not hold the interpreter's lock in one piece.
     """
-    decoded, rest = bytearray(), b""
-    for start in range(0, len(text), _STEP):
-        bare = rest + text[start : start + _STEP].translate(_ONE_ALPHABET, _STRANGERS)
+    decoded, rest = [], b""
+    for piece in _pieces(text):
+        bare = rest + piece.translate(_ONE_ALPHABET, _STRANGERS)
         whole = len(bare) // 4 * 4
-        decoded += b64decode(bare[:whole])
+        decoded.append(b64decode(bare[:whole]))
         rest = bare[whole:]
     if len(rest) > 1:
-        decoded += b64decode(rest + b"=" * (-len(rest) % 4))
-    return bytes(decoded)
+        decoded.append(b64decode(rest + b"=" * (-len(rest) % 4)))
+    return b"".join(decoded)
+
+
+def _pieces(raw: memoryview) -> Iterator[bytes]:
+    return (bytes(raw[start : start + _STEP]) for start in range(0, len(raw), _STEP))
 
 
 def _absolute(text: str, asked: URL) -> str | None:

@@ -7,42 +7,48 @@ rules, then the word table. A state is told only where something was positively 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import assert_never
 
 from yarl import URL
 
 from daemon.core.observation import Ended, Json, Missed, Observation, Pending, Response, TaskError
-from daemon.core.redaction import without_bytes
 from daemon.core.retry_after import retry_after
 from daemon.core.task import Miss, Outcome, Status
 from daemon.providers.definition import Definition, Rule
-from daemon.providers.expression import ExpressionFailed, Paths, first_present
+from daemon.providers.excision import Cuts, excised
+from daemon.providers.expression import Expression, ExpressionFailed, Paths, first_present
 from daemon.providers.fields import complaint_of, error_of, first_instant, position_of, progress_of
+from daemon.providers.liberal_json import Unreadable, read_json
 from daemon.providers.masking import Mask
-from daemon.providers.outputs import outputs_of
-from daemon.providers.strict_json import Unreadable, read_json
-from daemon.providers.weather import miss_by_status
+from daemon.providers.outputs import Source, outputs_of
+from daemon.providers.weather import BLAMES_TASK, is_page, miss_by_status
 from daemon.providers.words import State, text_of
 
 WORD_LIMIT = 60
 _MASKED_LIMIT = 16 * 1024
 _COMPLAINT_LIMIT = 200
+_SAID_LIMIT = 4 * 1024
 _COMPLAINT_BODY = 64 * 1024
 _MILLISECOND_HINT = "openai-poll-after-ms"
 
+_NEVER_NOT_YET = frozenset({401, 403, 429})
 _NOTHING_SECRET = Mask()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reply:
-    """An HTTP answer as reading needs it; ``headers`` ignore case or are lower case, ``now_at`` is wall-clock."""
+    """An HTTP answer as reading needs it; ``headers`` ignore case or are lower case, ``now_at`` is wall-clock.
+
+    ``cuts`` is what was taken out of the body.
+    """
 
     status: int
     headers: Mapping[str, str]
     body: bytes
     asked: URL
     now_at: float
+    cuts: Cuts = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,6 +75,8 @@ class Reader:
         return self._guarded(reply, is_result=True)
 
     def _guarded(self, reply: Reply, *, is_result: bool) -> Reading:
+        body, cuts = excised(reply.body)
+        reply = replace(reply, body=body, cuts=cuts) if cuts else reply
         try:
             reading = self._result(reply) if is_result else self._status(reply)
         except (Unreadable, ExpressionFailed) as failure:
@@ -78,7 +86,7 @@ class Reader:
 
     def _status(self, reply: Reply) -> Reading:
         spec = self.definition.status
-        if reply.status in spec.http:
+        if reply.status in spec.http and not (reply.status >= 400 and is_page(reply.headers, reply.body)):
             return self._told(spec.http[reply.status], self._body_if_any(reply), reply)
         missed = self._weather(reply)
         if missed is not None:
@@ -91,7 +99,7 @@ class Reader:
     def _result(self, reply: Reply) -> Reading:
         spec = self.definition.result
         assert spec is not None
-        if reply.status in spec.not_yet:
+        if reply.status in spec.not_yet or self._says_not_yet(spec.not_yet_when, reply):
             return Reading(seen=Pending(status=Status.RUNNING, hint=self._hint(reply)))
         missed = self._weather(reply)
         if missed is not None:
@@ -104,6 +112,11 @@ class Reader:
         if ended.outputs:
             return Reading(seen=ended)
         return Reading(seen=self._missed(reply, Miss.UNREADABLE, self._said("a result without outputs", body)))
+
+    def _says_not_yet(self, when: Expression | None, reply: Reply) -> bool:
+        if when is None or reply.status >= 500 or reply.status in _NEVER_NOT_YET:
+            return False
+        return bool(when.of(self._body_if_any(reply)))
 
     def _by_words(self, body: Json, reply: Reply, rules: tuple[Rule, ...], paths: Paths) -> Reading:
         state = _ruled(rules, body)
@@ -162,7 +175,7 @@ class Reader:
         specs = definition.result.outputs if definition.result else ()
         return Ended(
             outcome=outcome,
-            outputs=outputs_of((*fields.outputs, *specs), body, definition, reply.asked),
+            outputs=outputs_of((*fields.outputs, *specs), Source(body, reply.asked, reply.cuts), definition),
             error=error,
             created_at=first_instant(fields.created_at, body),
             started_at=first_instant(fields.started_at, body),
@@ -187,12 +200,14 @@ class Reader:
         is_unknown = reply.status in errors.not_found_http or self._complaint(body)[0] in errors.not_found
         if miss is Miss.REFUSED and is_unknown:
             miss = Miss.NOT_FOUND
+        if miss in BLAMES_TASK and is_page(reply.headers, reply.body):
+            return self._missed(reply, Miss.UNREADABLE, f"HTTP {reply.status} with a page instead of JSON")
         return self._missed(reply, miss, self._said(f"HTTP {reply.status}", body))
 
     def _said(self, what: str, body: Json) -> str:
         told = [text for text in self._complaint(body) if text]
-        lean = without_bytes(self.mask.text(": ".join(told)))
-        return _printable(f"{what} ({str(lean)[:_COMPLAINT_LIMIT]})") if told else what
+        lean = self.mask.lean(": ".join(told), _SAID_LIMIT)
+        return _printable(f"{what} ({lean[:_COMPLAINT_LIMIT]})") if told else what
 
     def _complaint(self, body: Json) -> tuple[str | None, str | None]:
         try:

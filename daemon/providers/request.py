@@ -14,7 +14,7 @@ from daemon.core.errors import HostNotAllowed
 from daemon.core.task import Params, Task
 from daemon.providers.account import Account
 from daemon.providers.origin import joined, origin_of
-from daemon.providers.template import Template, Unbuildable
+from daemon.providers.template import Template, Unbuildable, plain_path
 
 STATUS_URL_LIMIT = 4096
 
@@ -43,6 +43,8 @@ class Requests:
             url = self.allowed_url(task.status_url)
         except HostNotAllowed as refusal:
             raise Unbuildable(refusal.detail) from refusal
+        if self.is_result(url):
+            raise Unbuildable("status_url is the result request, which is sent only when it is asked for")
         return Prepared(spec.request.method, url, self.account.headers)
 
     def result(self, task: Task) -> Prepared:
@@ -60,6 +62,19 @@ class Requests:
             return self.url(spec.url, task.remote_id, task.model, task.params)
         except Unbuildable:
             return None
+
+    def is_result(self, url: URL) -> bool:
+        """Whether *url* is that of a result request which is sent only when asked for, in whatever spelling."""
+        definition = self.account.definition
+        if definition.result is None or definition.result.when != "asked":
+            return False
+        result, status = definition.result.request, definition.status.request
+        path = plain_path(url.raw_path).removeprefix(plain_path(definition.base.raw_path))
+        if not result.matches(path):
+            return False
+        if not status.matches(path) or result.weight > status.weight:
+            return True
+        return bool(result.query_names) and result.query_names <= set(url.query)
 
     def allowed_url(self, text: str) -> URL:
         """Resolve a status URL, absolute or relative to ``base_url``; raise HostNotAllowed off the allowed origins."""

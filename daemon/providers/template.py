@@ -75,6 +75,21 @@ class Template:
             return {}
         return {name: unquote(value) for name, value in found.groupdict().items()}
 
+    def matches(self, path: str) -> bool:
+        """Whether the ``plain_path`` *path*, below the base URL, is one this template could have made."""
+        return self._pattern.fullmatch(path) is not None
+
+    @cached_property
+    def weight(self) -> int:
+        """How many characters of the path are the template's own: of two that match, the heavier is meant."""
+        before_query = self.text.partition(" ")[2].partition("?")[0]
+        return len(_SLOT.sub("", before_query))
+
+    @cached_property
+    def query_names(self) -> frozenset[str]:
+        """The names in the query."""
+        return frozenset(part.partition("=")[0] for part in self.text.partition("?")[2].split("&") if part)
+
     @cached_property
     def _pattern(self) -> re.Pattern[str]:
         return re.compile("".join(_pattern_parts(self.parts)))
@@ -90,6 +105,17 @@ def template(text: object) -> Template:
     if method not in METHODS or not target.startswith("/") or target.startswith("//"):
         raise ValueError(f'a request reads "GET /path/{{id}}" ({" or ".join(METHODS)}), got {text!r:.120}')
     return Template(text, method, _parsed(target))
+
+
+def plain_path(path: str) -> str:
+    """Return a raw *path* as servers take it: dot segments resolved, no empty segments, nothing encoded needlessly."""
+    segments: list[str] = []
+    for segment in map(unquote, path.split("/")):
+        if segment == "..":
+            del segments[-1:]
+        elif segment not in _DOTS:
+            segments.append(quote(segment, safe=_RAW_SAFE.replace("/", "")))
+    return "".join(f"/{segment}" for segment in segments)
 
 
 def target_template(text: object) -> Template:

@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from daemon.core.observation import Missed
+from daemon.core.retry_after import retry_after
 from daemon.core.task import Miss
 from daemon.net.exchange import Failure, FailureKind
 
+BLAMES_TASK = frozenset({Miss.NOT_FOUND, Miss.FORBIDDEN})
+"""No news that ends a task when it lasts, so that it must come from the provider itself."""
+
+_HEAD, _BLANKS = 256, b" \t\r\n\xef\xbb\xbf"
+_MARKUP = ("text/html", "application/xhtml")
 _BY_STATUS = {
     401: Miss.UNAUTHORIZED,
     403: Miss.FORBIDDEN,
@@ -39,13 +47,25 @@ def miss_by_status(status: int) -> Miss | None:
     return Miss.REFUSED if status >= 400 else Miss.UNREADABLE
 
 
-def missed_by_failure(failure: Failure) -> Missed:
-    """Return the no news that a failed exchange is; where the head of an answer was read, its status says more."""
+def is_page(headers: Mapping[str, str], body: bytes = b"") -> bool:
+    """Whether an answer is a page, as proxies and gateways make it, and so says nothing of a task.
+
+    *headers* ignore case or are lower case.
+    """
+    announced = headers.get("content-type", "").strip().lower()
+    return announced.startswith(_MARKUP) or body[:_HEAD].lstrip(_BLANKS)[:1] == b"<"
+
+
+def missed_by_failure(failure: Failure, now_at: float) -> Missed:
+    """Return the no news that a failed exchange is; where the head of an answer was read, it says more."""
     by_status = None if failure.status is None else miss_by_status(failure.status)
+    if by_status in BLAMES_TASK and is_page(failure.headers):
+        by_status = Miss.UNREADABLE
     status = "" if by_status is None else f"HTTP {failure.status}; "
     return Missed(
         miss=by_status or _BY_FAILURE[failure.kind],
         detail=status + failure.detail,
         http_status=failure.status,
+        retry_after=retry_after(failure.headers, now_at),
         unsent=failure.unsent,
     )

@@ -24,6 +24,11 @@ class State(StrEnum):
     NO_NEWS = "no_news"
 
 
+def listed(value: object) -> object:
+    """Turn text with commas into a list, so that a list can be written in an environment variable."""
+    return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
+
+
 def text_of(value: object) -> str:
     """Return a scalar as the text it is compared by: ``true``, ``200``, ``COMPLETED``; ValueError for anything else."""
     if isinstance(value, bool):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import structlog
@@ -11,6 +11,7 @@ from daemon.config import Settings
 from daemon.core.breaker import Breaker, Temper, Trouble
 from daemon.core.cadence import SteadyCadence
 from daemon.core.errors import NoResult, UnknownProvider
+from daemon.core.ids import TaskId
 from daemon.core.judge import HINT_CAP, Patience
 from daemon.core.lane import Lane, Pace
 from daemon.core.observation import Missed, Observation
@@ -36,6 +37,7 @@ class Recipe:
     def account(self, configured: Configured) -> Account:
         """Return the account that *configured* describes, its lane empty."""
         limits = configured.definition.limits
+        provider = self.connect(configured)
         typical = configured.definition.typical.duration
         facts = AccountFacts(
             preset=configured.preset,
@@ -56,8 +58,9 @@ class Recipe:
                 slots=limits.concurrency,
                 pace=Pace(rate=limits.rate, burst=limits.burst),
                 breaker=Breaker(Temper()),
+                party=provider.party,
             ),
-            provider=self.connect(configured),
+            provider=provider,
             cadence=SteadyCadence(
                 typical=typical, price=self.price, min_gap=limits.min_gap, max_gap=limits.longest_gap
             ),
@@ -129,6 +132,8 @@ class Unconfigured:
     """The provider of a lane that is no longer configured: it asks nobody."""
 
     unknown_words: tuple[str, ...] = ()
+    party: int = 1
+    bills: bool = False
 
     def admit(self, application: Application) -> Admission:
         """Refuse."""
@@ -137,6 +142,10 @@ class Unconfigured:
     async def poll(self, task: Task) -> Observation:
         """Bring no news."""
         return Missed(miss=Miss.UNCONFIGURED, detail=f'no provider "{task.provider}" is configured')
+
+    async def poll_many(self, tasks: Sequence[Task]) -> dict[TaskId, Observation]:
+        """Bring no news of any."""
+        return {task.id: await self.poll(task) for task in tasks}
 
     async def result(self, task: Task) -> Observation:
         """Refuse."""
@@ -148,7 +157,7 @@ def _renew(known: Account, fresh: Account, now: float) -> None:
     was_aside = not known.is_configured
     known.provider, known.cadence, known.patience = fresh.provider, fresh.cadence, fresh.patience
     known.facts, known.is_configured = fresh.facts, True
-    known.lane.slots = fresh.lane.slots
+    known.lane.slots, known.lane.party = fresh.lane.slots, fresh.lane.party
     known.lane.pace.change(fresh.lane.pace.rate, fresh.lane.pace.burst, now)
     if was_aside:
         known.resume("the lane is configured again")

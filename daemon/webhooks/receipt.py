@@ -25,17 +25,15 @@ _REFUSALS = {
 def receipt(seen: Answer | Failure, now_at: float) -> Receipt:
     """Return the receipt for *seen*; *now_at* is the wall clock that a Retry-After date is held against.
 
-    An answer whose head says no is that refusal even if its body never came; one whose head says yes counts only
-    once it is complete, or longer than we read.
+    The head of an answer decides, whether or not its body came: the endpoint that says 2xx has the event.
     """
-    if isinstance(seen, Answer):
-        if 200 <= seen.status < 300:
-            return Accepted(http_status=seen.status, seconds=seen.seconds, address=seen.address)
-        return _refused(seen.status, seen.headers, seen.seconds, seen.address, now_at)
-    if seen.status is None or 200 <= seen.status < 300:
+    if seen.status is None:
+        assert isinstance(seen, Failure)
         refusal = _REFUSALS[seen.kind]
         return Refused(refusal=refusal, detail=seen.detail, seconds=seen.seconds, address=seen.address)
-    return _refused(seen.status, {}, seen.seconds, seen.address, now_at)
+    if 200 <= seen.status < 300:
+        return Accepted(http_status=seen.status, seconds=seen.seconds, address=seen.address)
+    return _refused(seen.status, seen.headers, seen.seconds, seen.address, now_at)
 
 
 def _refused(status: int, headers: Mapping[str, str], seconds: float, address: str | None, now_at: float) -> Refused:

@@ -1,7 +1,7 @@
 """The sender: one signed POST per attempt, and what its answer means.
 
-The status decides; the answer's body is read only to keep the connection usable, up to 16 KiB, and is never kept: a
-stored body would let whoever registers URLs read through this daemon.
+The head of the answer decides; its body is read only to keep the connection usable, up to 16 KiB and for at most 2 s,
+and is never kept: a stored body would let whoever registers URLs read through this daemon.
 """
 
 from __future__ import annotations

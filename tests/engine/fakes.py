@@ -231,12 +231,15 @@ class ScriptedProvider:
     """Answers what the script says for the n-th poll of a remote id; logs every request with its time."""
 
     unknown_words = ()
+    party = 1
+    bills = True
 
     def __init__(self, script=None, *, took=0.05):
         self.script = script or (lambda remote_id, n: Pending(status=Status.RUNNING))
         self.took = took
         self.polls: list[tuple[float, str]] = []
         self.results: list[str] = []
+        self.parties: list[tuple[float, list[str]]] = []
         self.result_answer = None
         self.out = self.most_out = 0
 
@@ -256,6 +259,14 @@ class ScriptedProvider:
             return self.script(task.remote_id, n)
         finally:
             self.out -= 1
+
+    async def poll_many(self, tasks):
+        self.parties.append((asyncio.get_running_loop().time(), [task.remote_id for task in tasks]))
+        await asyncio.sleep(self.took)
+        return self.tell_many(tasks)
+
+    def tell_many(self, tasks):
+        return {task.id: Pending(status=Status.RUNNING) for task in tasks}
 
     async def result(self, task):
         self.results.append(task.remote_id)
@@ -337,7 +348,8 @@ class World:
 
     def lane(self, name="amux", provider=None, *, rate=float("inf"), burst=1.0, slots=50, typical=5.0, min_gap=1.0):
         provider = provider or ScriptedProvider()
-        lane = Lane(name=name, slots=slots, pace=Pace(rate=rate, burst=burst), breaker=Breaker(Temper()))
+        pace = Pace(rate=rate, burst=burst)
+        lane = Lane(name=name, slots=slots, pace=pace, breaker=Breaker(Temper()), party=provider.party)
         facts = AccountFacts(
             preset=name, base_url="https://api.example", key_mark="m1", concurrency=slots, rate=rate, burst=burst,
             min_gap=min_gap, max_gap=30.0, deadline=3600.0, typical=typical, price=0.15,

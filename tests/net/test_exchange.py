@@ -216,6 +216,46 @@ async def test_a_body_that_breaks_off_is_a_failure_that_keeps_its_status(session
     assert (failure.kind, failure.status) == (FailureKind.PROTOCOL, 200)
 
 
+async def test_a_body_that_breaks_off_is_cut_there_where_it_may_be(session, serve, replies):
+    port = await serve(replies(b"HTTP/1.1 503 No\r\nRetry-After: 7\r\nContent-Length: 100\r\n\r\nonly this"))
+
+    answer = await get(session, port, truncate=True)
+    failure = await get(session, port)
+
+    assert isinstance(answer, Answer)
+    assert (answer.status, answer.headers["Retry-After"], answer.body) == (503, "7", b"only this")
+    assert isinstance(failure, Failure)
+    assert failure.headers["retry-after"] == "7"
+
+
+async def test_a_body_announced_too_long_is_not_read_at_all(session, serve):
+    gone = asyncio.Event()
+
+    async def peer(reader, writer):
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 1001\r\n\r\n")
+        await reader.read()
+        gone.set()
+
+    port = await serve(peer)
+
+    failure = await get(session, port)
+
+    assert isinstance(failure, Failure)
+    assert (failure.kind, failure.status) == (FailureKind.TOO_LARGE, 200)
+    await asyncio.wait_for(gone.wait(), 5)
+
+
+async def test_many_megabytes_are_joined_whole(session, serve, replies):
+    body = bytes(range(256)) * 20_000
+    port = await serve(replies(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(body) + body))
+
+    answer = await get(session, port, limit=len(body))
+
+    assert isinstance(answer, Answer)
+    assert answer.body == body
+
+
 def bomb(size: int) -> bytes:
     packer = zlib.compressobj(9, zlib.DEFLATED, 31)
     return b"".join(packer.compress(bytes(1_000_000)) for _ in range(size // 1_000_000)) + packer.flush()

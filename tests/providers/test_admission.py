@@ -93,6 +93,61 @@ def test_the_model_is_read_from_a_relative_status_url() -> None:
     assert told == Admission(remote_id="Z2Vt+/=", model="veo-3", params=(), status_url=None)
 
 
+RESULT_URLS = [
+    "/v1/queue/veo-3/requests/abc", "https://api.modelmax.io/v1/queue/veo-3/requests/abc", "/v1/queue/veo-3/requests/abc/",
+    "/v1/queue/veo-3/requests/abc?x=1", "//api.modelmax.io:443/v1//queue/veo-3/requests/abc", "/v1/%71ueue/veo-3/requests/abc",
+    "/v1/queue/veo-3/requests/abc/status/..", "/v1/queue/veo-3/requests/abc/status/%2e%2e", "/v1/queue/veo-3/requests/a%2Fb",
+    "/v1/queue/veo-3/./requests/abc",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("url", RESULT_URLS)
+def test_the_url_of_a_result_that_bills_is_refused_as_status_url(url: str) -> None:
+    told = errors("modelmax", model="veo-3", status_url=url)
+
+    assert "result request, which bills" in told["status_url"]
+    assert "GET /v1/queue/{model}/requests/{id}/status" in told["status_url"]
+
+
+def test_a_submission_cannot_name_the_result_that_bills_as_status_url() -> None:
+    submission = {"request_id": "abc", "model": "veo-3", "status_url": "/v1/queue/veo-3/requests/abc"}
+
+    assert "which bills" in errors("modelmax", remote_id=None, submission=submission)["submission"]
+
+
+@pytest.mark.parametrize("url", RESULT_URLS)
+def test_a_stored_status_url_that_would_bill_is_not_asked(url: str) -> None:
+    with pytest.raises(Unbuildable, match="the result request"):
+        requests("modelmax").status(task(Admission(remote_id="a", model="veo-3", params=(), status_url=url)))
+
+
+@pytest.mark.parametrize(
+    ("preset", "url", "is_refused"),
+    [
+        ("seacloud", "/model/v1/queue/nano/requests/1/response", False),
+        ("mixroute", "/v1/video/generations/download?id=1", True), ("mixroute", "/v1/video/generations/1", False),
+        ("token360", "/v1/videos/1/content?format=url", True), ("token360", "/v1/videos/1", False),
+        ("modelmax", "/v1/queue/veo/requests/1/status", False), ("amux", "/v1/videos/1", False),
+    ],
+)  # fmt: skip
+def test_only_a_result_request_that_is_asked_for_is_refused_as_status_url(
+    preset: str, url: str, is_refused: bool
+) -> None:
+    if is_refused:
+        assert "result request" in errors(preset, model="m", status_url=url)["status_url"]
+    else:
+        admitted(preset, model="m", status_url=url)
+
+
+def test_a_result_request_that_differs_by_its_query_is_told_by_its_query() -> None:
+    result = {"request": "GET /v1/videos/{id}?bill=1", "when": "asked"}
+    asking = requests("token360", result=result)
+
+    admit(asking, replace(GIVEN, status_url="/v1/videos/abc"))
+    with pytest.raises(InvalidRegistration):
+        admit(asking, replace(GIVEN, status_url="/v1/videos/abc?bill=1"))
+
+
 def test_another_status_url_on_an_allowed_origin_is_kept_verbatim() -> None:
     url = "https://api.amux.ai/v1/videos/a%2Fb?x=%20#frag"
 

@@ -6,6 +6,7 @@ import asyncio
 import base64
 import gzip
 import json
+import threading
 from collections.abc import Callable
 
 import aiohttp
@@ -95,6 +96,60 @@ async def test_html_is_no_news(connect, server, make_task) -> None:
     server.answers = [web.Response(text="<html>oops</html>", content_type="text/html")]
 
     missed(await connect("amux").poll(make_task()), Miss.UNREADABLE)
+
+
+async def test_a_page_too_long_to_read_says_nothing_of_a_task(connect, server, make_task) -> None:
+    server.answers = [web.Response(text="<p>" * 200_000, status=404, content_type="text/html")]
+
+    missed(await connect("amux").poll(make_task()), Miss.UNREADABLE)
+
+
+async def test_a_wish_to_wait_is_heard_where_the_body_breaks_off(connect, server, make_task) -> None:
+    server.answers = [answer(b"x" * 400_000, 429, Retry_After="12")]
+
+    assert missed(await connect("amux").poll(make_task()), Miss.THROTTLED).retry_after == 12.0
+
+
+async def test_answers_are_asked_for_unpacked(connect, server, make_task) -> None:
+    told: list[str | None] = []
+
+    async def answering(request: web.Request) -> web.StreamResponse:
+        told.append(request.headers.get("Accept-Encoding"))
+        return answer({"status": "in_progress"})
+
+    server.answers = [answering]
+
+    await connect("amux").poll(make_task())
+
+    assert told == ["identity"]
+
+
+@pytest.mark.parametrize(("size", "is_on_loop"), [(1000, True), (40_000, False), (250_000, False)])
+async def test_an_answer_past_32_kib_is_read_off_the_loop(
+    connect, server, make_task, size: int, is_on_loop: bool
+) -> None:
+    class Words(dict[str, object]):
+        def get(self, key: str, default: object = None) -> object:
+            threads.append(threading.current_thread())
+            return super().get(key, default)
+
+    threads: list[threading.Thread] = []
+    provider: HttpProvider = connect("amux")
+    words = provider.account.definition.status.states
+    vars(words)["table"] = Words(words.table)
+    server.answers = [answer({"status": "in_progress", "list": [0] * (size // 3)})]
+
+    assert isinstance(await provider.poll(make_task()), Pending)
+
+    assert [thread is threading.main_thread() for thread in threads] == [is_on_loop]
+
+
+@pytest.mark.parametrize(
+    ("preset", "bills"),
+    [("modelmax", True), ("seacloud", False), ("mixroute", False), ("token360", False), ("amux", False)],
+)
+async def test_a_provider_says_whether_its_result_bills(connect, preset: str, bills: bool) -> None:
+    assert connect(preset).bills is bills
 
 
 async def test_a_hanging_provider_is_a_timeout(connect, server, make_task) -> None:
@@ -198,6 +253,45 @@ async def test_a_data_uri_of_many_megabytes_becomes_an_inline_output(connect, se
     assert output.inline.content == content
     assert len(json.dumps(ended.response.body)) < 1000
     assert ended.response.body["task_id"] == "x"  # type: ignore[index, call-overload]
+
+
+PIXELS = bytes(range(256)) * 4 * 1024
+URI = "data:Video/MP4;base64," + base64.b64encode(PIXELS).decode()
+
+
+@pytest.mark.parametrize(
+    ("raw", "outputs"),
+    [
+        (json.dumps({"status": "succeeded", "url": URI}), 1),
+        (json.dumps({"status": "succeeded", "pad": "x" * 1_100_000, "url": URI, "end": [0] * 400_000}), 1),
+        (json.dumps({"status": "succeeded", "url": [URI, URI]}), 2),
+        (json.dumps({"status": "succeeded", "url": URI.replace("/", "%2F")}).replace("%2FMP4", "/MP4"), 1),
+        (json.dumps({"status": "succeeded", "url": URI}).replace("/", "\\/"), 1),
+        (json.dumps({"status": "succeeded", "note": 'a "quoted" ' + "A" * 1_500_000 + ' "word', "url": URI}), 1),
+        (json.dumps({"status": "succeeded", "url": URI, "note": "A" * 1_048_576}), 1),
+        (json.dumps({"url": URI, "n": [1] * 900_000, "status": "succeeded"}), 1),
+    ],
+    ids=["plain", "amid", "two", "percent", "escaped", "quoted", "base64", "numbers"],
+)
+async def test_long_inline_outputs_are_read_wherever_they_stand(
+    connect, server, make_task, raw: str, outputs: int
+) -> None:
+    server.answers = [answer(raw.encode()), answer(raw.encode())]
+
+    ended = succeeded(await connect("mixroute").poll(make_task("x")))
+
+    told = [(output.inline and (output.inline.content, output.inline.content_type)) for output in ended.outputs]
+    assert told == [(PIXELS, "video/mp4")] * outputs
+    assert "left out" in str(ended.response.body["url"])  # type: ignore[index, call-overload]
+
+
+@pytest.mark.parametrize(
+    "raw", ["A" * 3_000_000, '"' + "A" * 3_000_000, '{"a": "' + "A" * 3_000_000, '"a"' + "A" * 3_000_000 + '"b"']
+)
+async def test_what_is_broken_round_long_bytes_is_no_news(connect, server, make_task, raw: str) -> None:
+    server.answers = [answer(raw.encode()), answer(raw.encode())]
+
+    missed(await connect("mixroute").poll(make_task("x")), Miss.UNREADABLE)
 
 
 async def test_several_big_bodies_at_once_are_all_read(connect, server, make_task) -> None:

@@ -187,6 +187,58 @@ def test_a_wrong_example_is_found() -> None:
 
 
 @pytest.mark.parametrize(
+    "table",
+    [
+        {"base_url": "https://user:hunter2@h.example/x"}, {"base_url": "https://h.example/x?key=hunter2"},
+        {"base_url": "user:hunter2@h.example"}, {"base_url": "http://h.example/?hunter2"}, {"hosts": ["u:hunter2@h.example"]},
+        {"base_url": "http://user:hunter2@h.example"},
+    ],
+)  # fmt: skip
+def test_what_may_be_a_password_is_not_repeated(catalog: Catalog, table: dict) -> None:
+    with pytest.raises(DefinitionError) as caught:
+        catalog.account("amux", {"api_key": "k"} | table)
+
+    assert "hunter2" not in str(caught.value)
+    assert caught.value.__cause__ is None
+    assert "base_url" in str(caught.value) or "hosts" in str(caught.value)
+
+
+def test_a_mistake_tells_the_path_of_its_key_so_that_its_line_can_be_found(catalog: Catalog) -> None:
+    with pytest.raises(DefinitionError) as caught:
+        catalog.account("amux", {"api_key": "k", "rat": 1, "status": {"states": {"runing": []}}})
+
+    assert sorted(path for _, path in caught.value.faults) == [("rat",), ("status", "states", "runing")]
+    assert all(text.startswith("[providers.amux] has an unknown key") for text, _ in caught.value.faults)
+
+
+def test_lists_of_text_can_be_written_with_commas(catalog: Catalog) -> None:
+    table = {"hosts": "a.example, b.example:8443", "status": {"states": {"running": "busy,working"}}}
+
+    definition = catalog.account("amux", {"api_key": "k"} | table).definition
+
+    assert definition.hosts == ("a.example", "b.example:8443")
+    assert definition.status.states.running == ("busy", "working")
+
+
+@pytest.mark.parametrize(
+    ("table", "bills"), [({}, False), ({"when": "asked"}, True), ({"when": "asked", "bills": False}, False)]
+)
+def test_a_result_that_is_asked_for_bills_unless_the_definition_says_otherwise(
+    catalog: Catalog, table: dict, bills: bool
+) -> None:
+    account = catalog.account("mine", MINE | {"api_key": "k", "result": {"request": "GET /t/{id}/result"} | table})
+
+    assert account.definition.result is not None
+    assert account.definition.result.bills is bills
+
+
+def test_a_result_that_bills_is_never_sent_unasked(catalog: Catalog) -> None:
+    told = refusal(catalog, "seacloud", api_key="k", result={"bills": True})
+
+    assert 'needs when = "asked"' in told
+
+
+@pytest.mark.parametrize(
     ("allowed", "url", "is_covered"),
     [
         ("api.example.com", "https://api.example.com/x", True),

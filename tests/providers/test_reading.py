@@ -5,6 +5,8 @@ from __future__ import annotations
 import base64
 import json
 import time
+import tracemalloc
+from urllib.parse import quote
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -21,6 +23,7 @@ from daemon.providers.masking import Mask
 from daemon.providers.reading import Reader, Reading, Reply
 
 KEY = "sk-very-secret-0123456789"
+ODD_KEY = "sk-a/b+c==dEfGh12345"
 PRESETS = ("amux", "mixroute", "modelmax", "seacloud", "token360")
 DEFINITIONS = {name: Catalog().definition(name) for name in PRESETS}
 WORDS = sorted({word for d in DEFINITIONS.values() for word in d.status.states.table})
@@ -150,8 +153,7 @@ def test_hints_of_a_pending_answer_are_told() -> None:
     "body",
     [
         b"", b"  \n", b"<html>Bad gateway</html>", b'{"status": "completed"', b"[" * 100_000, b'{"a":' * 50_000,
-        b'{"status": "completed", "n": NaN}', b'{"status": "completed", "n": 1e999}', b"\xff\xfe\x00",
-        b'{"status": "completed", "n": ' + b"9" * 5000 + b"}", b'{"status": "queued", "status": "completed"}', b"null",
+        b'{"status": "completed", "n": }', b'{"status": NaN}', b'{"status": 1e999}', b"\xff\xfe\x00", b"null",
         b'"completed"', b"[]", b"{}", b'{"status": null}', b'{"status": ""}', b'{"status": {"a": 1}}',
     ],
 )  # fmt: skip
@@ -160,6 +162,139 @@ def test_a_body_that_cannot_be_trusted_is_unreadable(body: bytes) -> None:
 
     assert isinstance(told, Missed)
     assert told.miss is Miss.UNREADABLE
+
+
+@pytest.mark.parametrize(
+    ("odd", "read"),
+    [
+        (b"NaN", None), (b"-Infinity", None), (b"1e999", None), (b"9" * 5000, None), (b'1, "n": 2', 2),
+        (b'"caf\xe9"', "caf\ufffd"), (b"1e-999", 0.0), (b"9" * 30, int("9" * 30)),
+    ],
+    ids=["nan", "infinity", "over-range", "huge", "duplicate", "latin-1", "under-range", "long"],
+)  # fmt: skip
+def test_an_odd_value_beside_the_result_does_not_hide_it(odd: bytes, read: object) -> None:
+    told = seen(DEFINITIONS["amux"], b'{"status": "completed", "url": "https://a.example/v.mp4", "n": ' + odd + b"}")
+
+    assert isinstance(told, Ended)
+    assert told.outputs[0].url == "https://a.example/v.mp4"
+    assert isinstance(told.response.body, dict)
+    assert told.response.body["n"] == read
+    assert encode(told.response.body)
+
+
+PAGES = [b"<html>nginx</html>", b" \r\n<!DOCTYPE html>", b"\xef\xbb\xbf<p>", b"<?xml version='1.0'?><Error/>"]
+
+
+@pytest.mark.parametrize("http", [403, 404, 410])
+@pytest.mark.parametrize("page", PAGES)
+def test_a_page_says_nothing_of_a_task_whatever_its_status(http: int, page: bytes) -> None:
+    definition = DEFINITIONS["amux"]
+
+    told = [seen(definition, page, http), seen(definition, b"{}", http, content_type="Text/HTML; charset=utf-8")]
+
+    assert [(one.miss, one.http_status) for one in told if isinstance(one, Missed)] == [(Miss.UNREADABLE, http)] * 2
+
+
+@pytest.mark.parametrize(("http", "miss"), [(403, Miss.FORBIDDEN), (404, Miss.NOT_FOUND), (410, Miss.NOT_FOUND)])
+@pytest.mark.parametrize("body", [b"", b"{}", b'"<b>no such task</b>"', b"no such task"])
+def test_without_a_page_such_a_status_is_about_the_task(http: int, miss: Miss, body: bytes) -> None:
+    told = seen(DEFINITIONS["amux"], body, http)
+
+    assert isinstance(told, Missed)
+    assert told.miss is miss
+
+
+def test_a_page_is_no_unknown_task_where_the_definition_has_other_codes_for_it() -> None:
+    status = {"request": "GET /{id}", "from": "http", "http": {"200": "succeeded", "404": "expired"}}
+
+    by_code = seen(DEFINITIONS["modelmax"], b"<html>", 400)
+    by_state = seen(custom(status=status), b"<html>", 404)
+
+    assert isinstance(by_code, Missed)
+    assert isinstance(by_state, Missed)
+    assert (by_code.miss, by_state.miss) == (Miss.UNREADABLE, Miss.UNREADABLE)
+
+
+@pytest.mark.parametrize("http", [200, 400, 409, 422])
+def test_a_result_that_is_not_ready_yet_in_words_is_running(http: int) -> None:
+    body = {"error": {"message": "Video is not ready yet. Current status: in_progress"}}
+
+    told = reading(DEFINITIONS["token360"], body, http, result=True, retry_after="3").seen
+
+    assert isinstance(told, Pending)
+    assert (told.status, told.hint) == (Status.RUNNING, 3.0)
+
+
+@pytest.mark.parametrize("http", [401, 403, 429, 500, 503])
+def test_words_do_not_make_weather_a_result_that_is_not_ready(http: int) -> None:
+    told = reading(DEFINITIONS["token360"], {"error": {"message": "not ready"}}, http, result=True).seen
+
+    assert isinstance(told, Missed)
+
+
+ECHOES = [quote(ODD_KEY, safe=""), quote(ODD_KEY), quote(ODD_KEY, safe="").lower().replace("defgh", "dEfGh"),
+          base64.b64encode(ODD_KEY.encode()).decode(), ODD_KEY.encode().hex(), ODD_KEY.replace("/", "\\/"), ODD_KEY]  # fmt: skip
+
+
+@pytest.mark.parametrize("echo", ECHOES)
+def test_a_key_echoed_in_another_spelling_leaves_by_no_way(echo: str) -> None:
+    mask = Mask((ODD_KEY,))
+    error = {"error": {"code": echo, "message": f"bad {echo}"}}
+    bodies = [
+        ({"status": "completed", "url": f"https://a.example/v.mp4?k={echo}", "you": {echo: [echo]}}, 200),
+        ({"status": "failed", **error}, 200), (error, 400), ({"status": echo}, 200),
+    ]  # fmt: skip
+
+    for body, http in bodies:
+        reply = Reply(
+            status=http, headers={}, body=json.dumps(body).encode(), asked=URL("https://a.example/x"), now_at=1.0
+        )
+        told = Reader(definition=DEFINITIONS["amux"], mask=mask).status(reply)
+        assert echo not in repr(told).replace("\\\\", "\\")
+        assert "[redacted]" in repr(told)
+
+
+def test_inline_bytes_leave_by_no_error_message() -> None:
+    told = seen(DEFINITIONS["amux"], {"status": "failed", "error": "data:image/png;base64," + "A" * 3000})
+
+    assert isinstance(told, Ended)
+    assert told.error is not None
+    assert told.error.message == "[data: URI, 3022 characters, left out]"
+
+
+def test_many_megabytes_inside_an_answer_cost_no_more_than_twice_their_size_beside_it() -> None:
+    raw = json.dumps({"status": "succeeded", "url": "data:video/mp4;base64," + "A" * 12_000_000}).encode()
+
+    tracemalloc.start()
+    told = seen(DEFINITIONS["mixroute"], raw)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+
+    assert isinstance(told, Ended)
+    assert told.outputs[0].inline is not None
+    assert peak < 2 * len(raw)
+
+
+LONG_HEADS = "data:" + "a" * 254
+
+
+@pytest.mark.parametrize(
+    ("body", "http"),
+    [
+        ({"error": {"message": LONG_HEADS * 240}}, 404), ({"error": {"message": ";base64," + LONG_HEADS * 240}}, 400),
+        ({"status": "completed", "p": ";base64," + LONG_HEADS * 1000}, 200), ({"status": ";base64," + LONG_HEADS * 1000}, 200),
+        ({"status": "failed", "error": ";base64," + LONG_HEADS * 1000}, 200),
+    ],
+)  # fmt: skip
+def test_no_text_an_answer_holds_takes_long_to_read(body: object, http: int) -> None:
+    raw, times = json.dumps(body).encode(), []
+
+    for _ in range(3):
+        begun = time.perf_counter()
+        seen(DEFINITIONS["amux"], raw, http)
+        times.append(time.perf_counter() - begun)
+
+    assert min(times) < 0.02
 
 
 def test_a_key_that_the_answer_echoes_is_masked_everywhere() -> None:
