@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
+from dataclasses import asdict, fields
 from functools import lru_cache
 from math import isfinite
 
@@ -11,6 +11,7 @@ from daemon.core.delivery import Refusal
 from daemon.core.event import encode, error_json, outputs_json
 from daemon.core.observation import Json
 from daemon.core.record import AttemptRecord, DeliveryRecord, FeedItem, StoredResult, Target, TaskRecord, ToEndpoint
+from daemon.core.saving import SaveRecord
 from daemon.engine.desks import EndpointView, LaneView
 
 
@@ -35,7 +36,7 @@ def task_json(record: TaskRecord) -> dict[str, Json]:
         "status": record.status,
         "progress": record.progress,
         "queue_position": record.queue_position,
-        "outputs": outputs_json(record.outputs) if record.outputs else [],
+        "outputs": _outputs(record) if record.outputs else [],
         "error": error_json(record.error),
         "metadata": record.metadata,
         "created_at": rfc3339(record.created_at),
@@ -49,6 +50,24 @@ def task_json(record: TaskRecord) -> dict[str, Json]:
         "last_miss": record.last_miss,
         "webhook": target_json(record.target),
         "event_id": record.event_id,
+    }
+
+
+def _outputs(record: TaskRecord) -> list[Json]:
+    """Return the outputs of a task, each with how its copy stands."""
+    saved = {one.number: saved_json(one) for one in record.saves}
+    shown = outputs_json(record.outputs)
+    return [one | {"saved": saved.get(n)} if isinstance(one, dict) else one for n, one in enumerate(shown)]
+
+
+def saved_json(one: SaveRecord) -> Json:
+    """Return how Pollhook's copy of an output stands."""
+    return {
+        "state": one.state,
+        "bytes": one.size,
+        "sha256": one.sha256,
+        "content_type": one.content_type,
+        "reason": one.reason,
     }
 
 
@@ -111,7 +130,8 @@ def attempt_json(attempt: AttemptRecord) -> dict[str, Json]:
 
 def lane_json(lane: LaneView) -> dict[str, Json]:
     """Return one lane."""
-    return _shown(lane)
+    learned: list[Json] = [dict(asdict(each)) for each in lane.durations]
+    return _shown(lane) | {"durations": learned}
 
 
 def endpoint_json(endpoint: EndpointView) -> dict[str, Json]:
@@ -131,7 +151,7 @@ def _shown(view: LaneView | EndpointView) -> dict[str, Json]:
 
 def _value(name: str, value: Json | tuple[str, ...]) -> Json:
     if isinstance(value, tuple):
-        return list(value)
+        return [item for item in value if isinstance(item, str)]
     if isinstance(value, float):
         return rfc3339(value) if name.endswith("_at") else _finite(value)
     return value

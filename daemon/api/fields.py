@@ -14,8 +14,9 @@ from pydantic_core import PydanticCustomError, to_json
 
 from daemon.api.strict_json import is_deeper
 from daemon.core.observation import Json
+from daemon.core.saving import saving_of
 from daemon.core.span import seconds, spoken
-from daemon.core.task import Wish
+from daemon.core.task import Saving, Wish
 from daemon.core.wall import rfc3339
 
 DAY = 86400.0
@@ -179,6 +180,14 @@ def _wishes(value: object) -> frozenset[Wish]:
     return frozenset(Wish(name) for name in names if name != "terminal")
 
 
+def _saving(value: object) -> Saving | None:
+    if value is None:
+        return None
+    if isinstance(value, bool) or value == "before_event":
+        return saving_of(value)
+    raise wrong(f'must be true, false or "before_event", got {_shown(value)}')
+
+
 _SPAN_SCHEMA = {
     "anyOf": [{"type": "string", "examples": ["30m", "1h30m"]}, {"type": "number", "minimum": 0}, {"type": "null"}]
 }
@@ -204,6 +213,11 @@ MetadataField = Annotated[
     object,
     BeforeValidator(_metadata),
     WithJsonSchema({"type": "object", "description": "At most 4 KiB as JSON; comes back in the webhook."}),
+]
+SavingField = Annotated[
+    Saving | None,
+    BeforeValidator(_saving),
+    WithJsonSchema({"anyOf": [{"type": "boolean"}, {"const": "before_event"}, {"type": "null"}]}),
 ]
 Submission = Annotated[object, BeforeValidator(_shallow), WithJsonSchema({})]
 WishesField = Annotated[

@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from daemon.core.delivery import DeliveryState, Refusal
+from daemon.core.saving import SaveState
 from daemon.core.task import Status
 
 _CLOSED = ConfigDict(extra="forbid")
@@ -46,6 +47,23 @@ class OutputShown(BaseModel):
     expires_at: When | None
 
 
+class SavedShown(BaseModel):
+    """How Pollhook's own copy of an output stands; a saved one is served at ``/v1/tasks/{id}/outputs/{n}``."""
+
+    model_config = _CLOSED
+    state: SaveState
+    bytes: int | None
+    sha256: str | None
+    content_type: str | None
+    reason: str | None
+
+
+class TaskOutputShown(OutputShown):
+    """One output of a task, and its copy; ``saved`` is null where none is wanted."""
+
+    saved: SavedShown | None
+
+
 class ErrorShown(BaseModel):
     """Why a task did not succeed."""
 
@@ -74,7 +92,7 @@ class TaskShown(BaseModel):
     status: Status
     progress: float | None
     queue_position: int | None
-    outputs: list[OutputShown]
+    outputs: list[TaskOutputShown]
     error: ErrorShown | None
     metadata: dict[str, AnyJson]
     created_at: When

@@ -19,6 +19,7 @@ from daemon.api.fields import (
     Name,
     ParamsField,
     RemoteId,
+    SavingField,
     StatusUrl,
     Submission,
     WishesField,
@@ -86,6 +87,7 @@ class Registration(BaseModel):
     deadline: Deadline = None
     first_poll_after: FirstPoll = None
     fetch_result: bool | None = None
+    save_outputs: SavingField = None
     events: WishesField = frozenset()
 
 
@@ -132,6 +134,7 @@ class Registrar:
             deadline=form.deadline,
             first_poll_after=form.first_poll_after,
             fetch_result=form.fetch_result,
+            save_outputs=form.save_outputs,
             wishes=form.events,
         )
 

@@ -9,6 +9,17 @@ from daemon.api.models import When
 _CLOSED = ConfigDict(extra="forbid")
 
 
+class DurationsShown(BaseModel):
+    """How long tasks of one model take, in seconds, as learned from its last endings; no model: the whole lane."""
+
+    model_config = _CLOSED
+    model: str | None
+    endings: int
+    p10: float
+    p50: float
+    p90: float
+
+
 class LaneShown(BaseModel):
     """One configured provider account."""
 
@@ -35,6 +46,9 @@ class LaneShown(BaseModel):
     last_miss: str | None
     last_miss_at: When | None
     unknown_words: list[str]
+    reading_troubles: list[str]
+    durations: list[DurationsShown]
+    evidence: str
 
 
 class LaneList(BaseModel):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import typer
 
 from daemon.cli import options, say
@@ -14,22 +16,23 @@ config = typer.Typer(no_args_is_help=True, help="The configuration: is it right,
 def check(*, config: options.ConfigFile = None) -> None:
     """Check the configuration and every provider in it; exit 2 if the daemon would not start with it."""
     from daemon.cli.settings import read_settings  # noqa: PLC0415 (pydantic is imported only where it is needed)
+    from daemon.config import located  # noqa: PLC0415
     from daemon.providers.catalog import Catalog  # noqa: PLC0415
     from daemon.providers.mistakes import DefinitionError  # noqa: PLC0415
 
     settings = read_settings(config)
-    problems = []
+    faults: list[tuple[str, tuple[str, ...]]] = []
     try:
         catalog = Catalog(settings.providers_dir)
         for name, table in settings.providers.items():
             try:
                 catalog.account(name, table)
             except DefinitionError as error:
-                problems.append(str(error))
+                faults += error.faults
     except DefinitionError as error:
-        problems.append(str(error))
-    if problems:
-        raise misuse("the configuration cannot be used", *problems)
+        faults += error.faults
+    if faults:
+        raise misuse("the configuration cannot be used", *located(faults, config, os.environ))
     lanes, endpoints = ", ".join(settings.providers) or "none", ", ".join(settings.endpoints) or "none"
     say.facts((("configuration", "good"), ("providers", lanes), ("endpoints", endpoints)))
 

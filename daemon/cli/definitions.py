@@ -2,27 +2,68 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
 
-from daemon.cli.complaint import Complaint, misuse
+from daemon.cli.complaint import Exit, misuse
+from daemon.cli.say import Object
 from daemon.cli.settings import read_settings
+from daemon.config import located
 from daemon.providers.catalog import load
-from daemon.providers.check import check_examples
+from daemon.providers.check import misread
 from daemon.providers.definition import Definition
+from daemon.providers.doubts import doubts
 from daemon.providers.mistakes import DefinitionError
 
 
-def checked(file: Path) -> Definition:
-    """Return the definition in *file*; complain of what is wrong with it (exit 2) or with its examples (exit 1)."""
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What a check found: faults (the examples, unless it is no definition at all), and warnings; all with a place."""
+
+    file: Path
+    definition: Definition | None
+    faults: tuple[str, ...]
+    warnings: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+
+    @property
+    def status(self) -> Exit:
+        """The exit status this amounts to."""
+        if self.definition is None:
+            return Exit.USAGE
+        return Exit.FAILED if self.faults else Exit.DONE
+
+    @property
+    def told(self) -> Object:
+        """The verdict as JSON."""
+        found = self.definition
+        return {
+            "file": str(self.file),
+            "ok": not self.faults,
+            "definition": found.name if found else None,
+            "examples": len(found.examples) if found else 0,
+            "faults": list(self.faults),
+            "warnings": list(self.warnings),
+            "notes": list(self.notes),
+        }
+
+
+def verdict_on(file: Path) -> Verdict:
+    """Check the definition in *file*: does it load, are its examples read as they say, what looks wrong."""
     try:
         definition = load(file)
     except DefinitionError as error:
-        raise misuse("the definition cannot be used", *str(error).splitlines()) from None
-    wrong = check_examples(definition)
-    if wrong:
-        raise Complaint(f"{file}: the definition and its examples do not agree", *wrong)
-    return definition
+        return Verdict(file, None, tuple(located(error.faults, None)))
+    wrong = [(text, ("examples", str(place))) for place, text in misread(definition)]
+    found = doubts(definition)
+    warnings, notes = ([(each.text, each.path) for each in found if each.is_note is kind] for kind in (False, True))
+    return Verdict(file, definition, _at(file, wrong), _at(file, warnings), _at(file, notes))
+
+
+def _at(file: Path, found: Sequence[tuple[str, tuple[str, ...]]]) -> tuple[str, ...]:
+    return tuple(located([(f"{file}: {text}", path) for text, path in found], None))
 
 
 def text_of(name: str, config: Path | None) -> str:

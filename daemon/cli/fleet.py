@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -19,6 +18,7 @@ LANE_COLUMNS: tuple[say.Column, ...] = (
     ("in flight", say.field("in_flight")),
     ("polls", say.field("polls")),
     ("rate/s", say.field("rate")),
+    ("evidence", say.field("evidence")),
     ("last trouble", say.field("last_miss")),
 )
 ENDPOINT_COLUMNS: tuple[say.Column, ...] = (
@@ -63,17 +63,6 @@ def show_provider(
         print(text_of(name, config), end="")
         return
     _show(connect(server, config).get(f"/v1/providers/{in_path(name)}"), as_json=as_json)
-
-
-@provider.command("check")
-def check_provider(
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="A provider definition, TOML.")],
-) -> None:
-    """Check a definition and its examples; exit 1 if these do not agree, 2 if it is no definition."""
-    from daemon.cli.definitions import checked  # noqa: PLC0415 (pydantic is imported only where it is needed)
-
-    found = checked(file)
-    say.facts((("definition", found.name), ("examples", f"{len(found.examples)}, all read as they say")))
 
 
 @endpoint.command("list")

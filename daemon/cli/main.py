@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from daemon import __version__
-from daemon.cli import events, fleet, run, say, secret, tasks
+from daemon.cli import events, fleet, run, say, secret, tasks, writing
 from daemon.cli.complaint import Complaint
 from daemon.cli.configuration import config
 
@@ -73,5 +73,9 @@ app.command(rich_help_panel=WEBHOOKS)(secret.verify)
 app.command(rich_help_panel=SETUP)(secret.secret)
 app.command(rich_help_panel=SETUP)(secret.token)
 app.add_typer(config, name="config", rich_help_panel=SETUP)
+fleet.provider.command("check")(writing.check)
+fleet.provider.command("try")(writing.try_)
+fleet.provider.command("new")(writing.new)
+fleet.provider.command("schema")(writing.schema)
 app.add_typer(fleet.provider, name="provider", rich_help_panel=SETUP)
 app.add_typer(fleet.endpoint, name="endpoint", rich_help_panel=SETUP)

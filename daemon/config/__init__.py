@@ -6,10 +6,20 @@ Nothing below ``service.py`` sees a Settings object, and no message or repr hold
 from __future__ import annotations
 
 from daemon.config.loading import load
+from daemon.config.located import located
 from daemon.config.problems import ConfigError, Problem, nearest
 from daemon.config.settings import EndpointSettings, Settings
 from daemon.config.shown import Field, describe, fields, secrets
-from daemon.config.values import Listener, TcpListener, UnixListener, allowances, endpoint, listeners, shared_keys
+from daemon.config.values import (
+    Listener,
+    TcpListener,
+    UnixListener,
+    allowances,
+    endpoint,
+    listeners,
+    save_bounds,
+    shared_keys,
+)
 
 __all__ = [
     "ConfigError",
@@ -26,7 +36,9 @@ __all__ = [
     "fields",
     "listeners",
     "load",
+    "located",
     "nearest",
+    "save_bounds",
     "secrets",
     "shared_keys",
 ]

@@ -15,12 +15,13 @@ from typing import Annotated
 from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer, SecretStr
 from pydantic_core import PydanticCustomError
 
-from daemon.core import signing, span
+from daemon.core import signing, size, span
 from daemon.core.egress import allowance, check_url, is_local
 from daemon.core.headers import header_complaint
 from daemon.core.origin import parse_origin
 
 LONGEST_SPAN = 3650 * 86400.0
+LARGEST_SIZE = 2**50
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
 _SEED_BYTES = 32
 
@@ -47,6 +48,16 @@ def _span(value: object) -> float:
     if not 0 < seconds <= LONGEST_SPAN:
         raise PydanticCustomError("no_span", 'must be a span of time such as "90s", "1h30m", "7d" or plain seconds')
     return seconds
+
+
+def _size(value: object) -> int:
+    try:
+        found = size.size_in_bytes(value) if isinstance(value, str | int) else 0
+    except ValueError:
+        found = 0
+    if not 0 < found <= LARGEST_SIZE:
+        raise PydanticCustomError("no_size", 'must be an amount of bytes such as "500MB", "2GiB" or a plain number')
+    return found
 
 
 def _path(value: Path) -> Path:
@@ -129,6 +140,7 @@ def _header_value(value: SecretStr) -> SecretStr:
 
 FilePath = Annotated[Path, AfterValidator(_path)]
 Span = Annotated[float, BeforeValidator(_span), PlainSerializer(span.spoken, when_used="json")]
+Size = Annotated[int, BeforeValidator(_size), PlainSerializer(size.spoken_size, when_used="json")]
 Count = Annotated[int, BeforeValidator(_no_bool), Field(ge=1, le=10_000_000)]
 Number = Annotated[float, BeforeValidator(_no_bool), Field(gt=0, allow_inf_nan=False)]
 EgressEntry = Annotated[str, AfterValidator(_egress_entry)]

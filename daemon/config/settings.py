@@ -22,10 +22,12 @@ from daemon.config.kinds import (
     PrivateKey,
     Schedule,
     SigningSecret,
+    Size,
     Span,
 )
 from daemon.config.listening import TcpListener, listener
 from daemon.core import span
+from daemon.core.saving import SaveBounds
 
 DAY = 86400.0
 SCHEDULE = tuple(map(span.seconds, ("5s", "30s", "2m", "10m", "30m", "2h", "6h", "12h", "24h", "24h")))
@@ -87,6 +89,16 @@ class DeliverySettings(Group):
     concurrency: Annotated[Count, Field(le=10_000)] = 10
 
 
+class OutputSettings(Group):
+    """``[outputs]``: the copies of finished outputs that ``save_outputs`` asks for."""
+
+    max_bytes: Size = SaveBounds().max_bytes
+    max_total: Size = SaveBounds().max_total
+    max_in_flight: Annotated[Count, Field(le=1000)] = 8
+    timeout: Annotated[Span, Field(le=86_400)] = SaveBounds().timeout
+    schedule: Schedule = SaveBounds().schedule
+
+
 class EgressSettings(Group):
     """``[egress]``: loopback and private addresses that URLs from the API may stand on."""
 
@@ -139,6 +151,7 @@ class Settings(Group):
     store: StoreSettings = StoreSettings()
     polling: PollingSettings = PollingSettings()
     delivery: DeliverySettings = DeliverySettings()
+    outputs: OutputSettings = OutputSettings()
     egress: EgressSettings = EgressSettings()
     retention: RetentionSettings = RetentionSettings()
     log: LogSettings = LogSettings()

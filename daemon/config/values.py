@@ -8,9 +8,19 @@ from daemon.config.listening import Listener, TcpListener, UnixListener, listene
 from daemon.config.settings import EndpointSettings, Settings
 from daemon.core.egress import Allowance, allowance
 from daemon.core.endpoint import Endpoint
+from daemon.core.saving import SaveBounds
 from daemon.core.signing import Key, hmac_key
 
-__all__ = ["Listener", "TcpListener", "UnixListener", "allowances", "endpoint", "listeners", "shared_keys"]
+__all__ = [
+    "Listener",
+    "TcpListener",
+    "UnixListener",
+    "allowances",
+    "endpoint",
+    "listeners",
+    "save_bounds",
+    "shared_keys",
+]
 
 
 def listeners(settings: Settings) -> tuple[Listener, ...]:
@@ -21,6 +31,12 @@ def listeners(settings: Settings) -> tuple[Listener, ...]:
 def allowances(settings: Settings) -> tuple[Allowance, ...]:
     """Return the private targets that ``[egress] allow`` opens for URLs from the API."""
     return tuple(map(allowance, settings.egress.allow))
+
+
+def save_bounds(settings: Settings) -> SaveBounds:
+    """Return the bounds of saving outputs."""
+    own = settings.outputs
+    return SaveBounds(max_bytes=own.max_bytes, max_total=own.max_total, timeout=own.timeout, schedule=own.schedule)
 
 
 def shared_keys(settings: EndpointSettings) -> tuple[Key, ...]:

@@ -89,6 +89,7 @@ def _alive(task: Task, seen: Pending, cadence: Cadence, patience: Patience, *, n
         misses=0,
         streak=None,
         last_miss=None,
+        seen=now,
     )
     if now >= task.deadline:
         return Finish(task=current, ended=_timed_out(current))

@@ -9,7 +9,8 @@ from daemon.core.breaker import Trouble
 from daemon.core.delivery import Delivery, DeliveryState, Refusal
 from daemon.core.ids import DeliveryId, EventId, TaskId
 from daemon.core.observation import Json, Output, TaskError
-from daemon.core.task import LaneName, Params, Status, Wish
+from daemon.core.saving import SaveRecord
+from daemon.core.task import LaneName, Params, Saving, Status, Wish
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,6 +50,7 @@ class Application:
     deadline: float | None = None
     first_poll_after: float | None = None
     fetch_result: bool | None = None
+    save_outputs: Saving | None = None
     wishes: frozenset[Wish] = frozenset()
 
 
@@ -72,7 +74,10 @@ class Claim:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TaskRecord:
-    """One row of the watchlist, whole; for a live task the fields that polls change may lag behind memory."""
+    """One row of the watchlist, whole; for a live task the fields that polls change may lag behind memory.
+
+    ``saves`` is how the copies of its outputs stand, those it holds because they came inside an answer among them.
+    """
 
     id: TaskId
     provider: LaneName
@@ -101,6 +106,8 @@ class TaskRecord:
     next_poll_reason: str | None
     last_miss: str | None
     event_id: EventId | None
+    save_outputs: Saving | None = None
+    saves: tuple[SaveRecord, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -55,6 +55,14 @@ class Wish(StrEnum):
     PROGRESS = "progress"
 
 
+class Saving(StrEnum):
+    """Whether the outputs of a task are fetched: never, apart from its end, or before its end is told."""
+
+    NEVER = "never"
+    AFTERWARDS = "afterwards"
+    BEFORE_EVENT = "before_event"
+
+
 class Miss(StrEnum):
     """Why a poll brought no news; a closed list, shown as ``last_miss`` and counted in metrics."""
 
@@ -89,7 +97,9 @@ class Task:
     """What watching one task needs in memory; all that only records need stays in the store.
 
     ``born``, ``deadline`` and ``next_at`` are monotonic seconds, so *now* in a decision is monotonic too.
-    ``created_at`` is the provider's own creation time, once an answer told it; ``polled`` is when it was last asked.
+    ``created_at`` is the provider's own creation time, once an answer told it; ``polled`` is when it was
+    last asked, ``seen`` when it was last known to be alive (monotonic).
+    ``saving`` is None where the registration left it to the lane.
     """
 
     id: TaskId
@@ -100,6 +110,7 @@ class Task:
     status_url: str | None = None
     fetch_result: bool | None = None
     wishes: frozenset[Wish] = frozenset()
+    saving: Saving | None = None
     status: Live = Status.QUEUED
     progress: float | None = None
     queue_position: int | None = None
@@ -112,6 +123,7 @@ class Task:
     next_reason: str = ""
     polls: int = 0
     polled: float = -inf
+    seen: float = -inf
     misses: int = 0
     streak: Streak | None = None
     last_miss: str | None = None

@@ -13,12 +13,12 @@ from math import inf
 import structlog
 
 from daemon.core.breaker import Trouble
-from daemon.core.cadence import Cadence
+from daemon.core.cadence import LearnedCadence
 from daemon.core.ids import TaskId
 from daemon.core.judge import Patience
 from daemon.core.lane import Lane
-from daemon.core.observation import Missed, Observation
-from daemon.core.task import Miss, Task
+from daemon.core.observation import Ended, Missed, Observation, Pending
+from daemon.core.task import Miss, Saving, Status, Task
 from daemon.engine.parties import Parties
 from daemon.engine.ports import Provider
 
@@ -46,6 +46,7 @@ class AccountFacts:
     deadline: float
     typical: float
     price: float
+    evidence: str = "unverified"
 
 
 @dataclass(slots=True, kw_only=True)
@@ -54,9 +55,10 @@ class Account:
 
     lane: Lane
     provider: Provider
-    cadence: Cadence
+    cadence: LearnedCadence
     patience: Patience
     facts: AccountFacts
+    saving: Saving = Saving.NEVER
     is_configured: bool = True
     polls: int = 0
     misses: Counter[str] = field(default_factory=Counter)
@@ -95,6 +97,20 @@ class Account:
             self.trouble_at, self.trouble_why = now_at, self.last_miss
         return trouble
 
+    def learn(self, task: Task, seen: Observation, *, now: float, shift: float) -> None:
+        """Let the cadence learn from *seen* how long tasks take; *shift* turns wall seconds into monotonic ones."""
+        if isinstance(seen, Pending):
+            self.cadence.alive(task, now)
+        elif isinstance(seen, Ended):
+            told = now if seen.finished_at is None else seen.finished_at + shift
+            end = told if task.seen < told < now else now
+            self.cadence.ended(task, end, has_succeeded=seen.outcome is Status.SUCCEEDED)
+
+    def started_late_by(self, seconds: float, now: float) -> None:
+        """Let the price follow how late polls start, where it is the lane's own rate that holds them up."""
+        if not self.lane.breaker.is_open and self.lane.held_until <= now:
+            self.cadence.paced(seconds)
+
     def blames_key(self, seen: Observation) -> Observation:
         """Return *seen* as the task should hear it: a 403 while the key is in doubt is the key's fault, not its own."""
         if isinstance(seen, Missed) and seen.miss is Miss.FORBIDDEN and self.is_parked:
@@ -108,6 +124,8 @@ class Account:
             self._recovered(True, why=why)
 
     def _hold(self, seen: Missed, now: float) -> None:
+        if _status(seen, Miss.THROTTLED, 429):
+            self.cadence.throttled()
         if _status(seen, Miss.THROTTLED, 429) or seen.retry_after is not None:
             wish = THROTTLED_HOLD if seen.retry_after is None else seen.retry_after
             if wish > HOLD_CAP:

@@ -46,6 +46,7 @@ def applied(
         next_poll_reason=None,
         last_miss=None,
         event_id=None,
+        save_outputs=application.save_outputs,
     )
     plan = _first(application, account, as_task(record, clock.shift), clock.now())
     return replace(record, next_poll_at=now_at + min(plan.delay, deadline), next_poll_reason=plan.reason)
@@ -62,6 +63,7 @@ def as_task(record: TaskRecord, shift: float) -> Task:
         status_url=record.status_url,
         fetch_result=record.fetch_result,
         wishes=record.wishes,
+        saving=record.save_outputs,
         status=Status.RUNNING if record.status is Status.RUNNING else Status.QUEUED,
         progress=record.progress,
         queue_position=record.queue_position,

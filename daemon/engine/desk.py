@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import structlog
@@ -119,8 +120,15 @@ class TaskDesk:
         """Return the file and content type of a stored output."""
         found = await self._shelf.find(task_id, number)
         if found is None:
-            raise NotFound(f"task {task_id} has no stored output {number}; only inline outputs are stored")
+            raise NotFound(await self._why_not_stored(task_id, number))
         return found
+
+    async def _why_not_stored(self, task_id: TaskId, number: int) -> str:
+        record = await self.show(task_id)
+        for one in record.saves:
+            if one.number == number:
+                return f"output {number} of task {task_id} is {one.state}: {one.reason or 'it is still to be fetched'}"
+        return f"Pollhook holds no output {number} of task {task_id}; outputs are kept where save_outputs asks for it"
 
     def lanes(self) -> list[LaneView]:
         """Return every lane, by name."""
@@ -154,7 +162,7 @@ class TaskDesk:
             self._joining -= len(newcomers)
         new = [each.record for each in added if each.is_new]
         for record in new:
-            self._watcher.watch(as_task(record, self._clock.shift))
+            self._watcher.watch(replace(as_task(record, self._clock.shift), seen=self._clock.now()))
         for number, record in enumerate(new, 1):
             log.info("task.registered", task=record.id, lane=record.provider)
             if number % SLICE == 0:

@@ -13,11 +13,23 @@ from daemon.core.record import Added, Application, Claim, DeliveryRecord, Stored
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LearnedDurations:
+    """How long tasks of one model take, as learned from its last endings; seconds. ``model`` None is the lane's own."""
+
+    model: str | None
+    endings: int
+    p10: float
+    p50: float
+    p90: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LaneView:
     """One lane as ``GET /v1/providers`` shows it; times are wall-clock seconds.
 
     ``state`` is ``ok``, ``held`` (the provider asked to wait), ``outage`` (single probes) or ``parked`` (the key was
-    refused); ``reason`` says why, ``since_at`` since when, ``resumes_at`` when the next try may start.
+    refused); ``reason`` says why, ``since_at`` since when, ``resumes_at`` when the next try may start. ``evidence`` is
+    what the definition was written from.
     """
 
     name: str
@@ -42,6 +54,9 @@ class LaneView:
     last_miss: str | None
     last_miss_at: float | None
     unknown_words: tuple[str, ...]
+    reading_troubles: tuple[str, ...] = ()
+    durations: tuple[LearnedDurations, ...] = ()
+    evidence: str = "unverified"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,8 +8,9 @@ from daemon.core.breaker import Trouble
 from daemon.core.record import LaneState
 from daemon.engine.account import Account
 from daemon.engine.clock import Clock
-from daemon.engine.desks import LaneView
+from daemon.engine.desks import LaneView, LearnedDurations
 
+DURATIONS_SHOWN = 50
 _STATES = {Trouble.CREDENTIALS: "parked", Trouble.OUTAGE: "outage", Trouble.DISABLED: "disabled"}
 
 
@@ -33,13 +34,16 @@ def lane_view(account: Account, tasks: int, clock: Clock) -> LaneView:
         min_gap=facts.min_gap,
         max_gap=facts.max_gap,
         deadline=facts.deadline,
-        price=facts.price,
+        price=account.cadence.price,
         typical=facts.typical,
         polls=account.polls,
         misses=dict(account.misses),
         last_miss=account.last_miss,
         last_miss_at=account.last_miss_at,
         unknown_words=account.provider.unknown_words,
+        reading_troubles=account.provider.reading_troubles,
+        durations=_durations(account),
+        evidence=facts.evidence,
     )
 
 
@@ -70,6 +74,18 @@ def restore(account: Account, saved: LaneState, clock: Clock, *, hold_cap: float
     if saved.trouble is Trouble.CREDENTIALS and saved.key_mark == account.facts.key_mark:
         lane.trip(Trouble.CREDENTIALS, now)
         account.trouble_at, account.trouble_why = saved.trouble_at, "the key was refused before the restart"
+
+
+def _durations(account: Account) -> tuple[LearnedDurations, ...]:
+    shown = []
+    for model in sorted(account.cadence.tables()):
+        law = account.cadence.law_of(model or None)
+        if law.endings >= 1:
+            low, middle, high = (round(law.quantile(share), 2) for share in (0.1, 0.5, 0.9))
+            shown.append(
+                LearnedDurations(model=model or None, endings=round(law.endings), p10=low, p50=middle, p90=high)
+            )
+    return tuple(shown[:DURATIONS_SHOWN])
 
 
 def _state(account: Account, now: float) -> tuple[str, str | None, float | None, float | None]:

@@ -44,3 +44,14 @@ class Notes:
         tasks, self._dirty = list(self._dirty.values()), {}
         for start in range(0, len(tasks), BATCH):
             await self._watchlist.note(tasks[start : start + BATCH], self._clock.shift)
+
+
+def shows_change(before: Task, after: Task) -> bool:
+    """Whether a poll changed what callers see of a task."""
+    return (before.status, before.progress, before.queue_position, before.started_at, before.created_at) != (
+        after.status,
+        after.progress,
+        after.queue_position,
+        after.started_at,
+        after.created_at,
+    )

@@ -5,7 +5,7 @@ A port's law is in its docstrings; the contract suites in ``tests/`` hold every 
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -30,6 +30,7 @@ from daemon.core.record import (
     TaskQuery,
     TaskRecord,
 )
+from daemon.core.saving import Access, Fetched, Save, SaveBounds, SaveRecord, SaveState
 from daemon.core.task import Task
 
 
@@ -39,6 +40,11 @@ class Provider(Protocol):
     @property
     def unknown_words(self) -> tuple[str, ...]:
         """The last few distinct status words that the definition does not know."""
+        ...
+
+    @property
+    def reading_troubles(self) -> tuple[str, ...]:
+        """Why the last few answers that hold data could not be read, with the shape of each, never its content."""
         ...
 
     def admit(self, application: Application) -> Admission:
@@ -72,6 +78,32 @@ class Provider(Protocol):
         """
         ...
 
+    async def access(self, url: str) -> Access | None:
+        """Return how to GET *url* with the key; None where the key may not be sent there, or there is none."""
+        ...
+
+
+class Fetcher(Protocol):
+    """Whoever fetches outputs."""
+
+    async def fetch(
+        self,
+        save: Save,
+        part: Path,
+        *,
+        bounds: SaveBounds,
+        home: str,
+        access: Callable[[str], Awaitable[Access | None]],
+        grows: Callable[[int], str | None],
+    ) -> Fetched:
+        """Make one try to bring the bytes of *save* into the file *part*, on from where the last one broke off.
+
+        Copied means whole and durable. A link on the origin *home* may stand on a loopback or private address.
+        *access* answers how to GET a link that needs the key, which stays with its own origin. *grows* is
+        told the bytes that *part* is about to hold and says why there is no room for them. Never raises for weather.
+        """
+        ...
+
 
 class Sender(Protocol):
     """Whoever POSTs events."""
@@ -90,6 +122,21 @@ class Ending:
     event: Event
     owed: tuple[Owed, ...]
     ended_at: float
+    saves: tuple[Save, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SaveSettled:
+    """All that one transaction commits after a try to fetch an output; ``record`` describes what was saved."""
+
+    save: Save
+    record: SaveRecord
+    due_at: float | None
+
+    @property
+    def state(self) -> SaveState:
+        """The state it is left in."""
+        return self.record.state
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -165,8 +212,10 @@ class Watchlist(Protocol):
         """Commit that the billing result request is about to be sent; False where an intent or a result exists."""
         ...
 
-    async def store_result(self, task_id: TaskId, outputs: Sequence[Output], body: Json, at: float) -> None:
-        """Record the answer of the intended result request; for a task that ended, its outputs too."""
+    async def store_result(
+        self, task_id: TaskId, outputs: Sequence[Output], body: Json, at: float, saves: Sequence[Save] = ()
+    ) -> None:
+        """Record the answer of the intended result request; for a task that ended, its outputs and *saves* too."""
         ...
 
     async def withdraw_result(self, task_id: TaskId) -> None:
@@ -259,6 +308,14 @@ class Ledger(Protocol):
         """Save lane states, replacing those of the same names."""
         ...
 
+    async def durations(self) -> dict[tuple[str, str], bytes]:
+        """Return the packed life table of every (lane, model); the model is empty for the lane's own."""
+        ...
+
+    async def save_durations(self, tables: Mapping[tuple[str, str], bytes]) -> None:
+        """Save packed life tables. May be lost in a crash."""
+        ...
+
     async def endpoints(self) -> dict[str, EndpointState]:
         """Return the state of every endpoint that has one."""
         ...
@@ -273,7 +330,7 @@ class Ledger(Protocol):
 
 
 class Shelf(Protocol):
-    """Where inline outputs lie: files beside the database."""
+    """Where outputs lie that Pollhook holds, inline ones and saved ones: files beside the database."""
 
     async def keep(self, task_id: TaskId, number: int, inline: Inline) -> None:
         """Store the bytes of output *number*, durable when this returns; storing again replaces."""
@@ -285,6 +342,45 @@ class Shelf(Protocol):
 
     async def discard(self, task_ids: Sequence[TaskId]) -> None:
         """Delete all outputs of these tasks."""
+        ...
+
+    async def draft(self, task_id: TaskId, number: int) -> Path:
+        """Return where the bytes of output *number* may gather before they are whole."""
+        ...
+
+    async def adopt(self, task_id: TaskId, number: int) -> bool:
+        """Make the whole, durable draft the output itself; False where it is gone. It is found once it is settled."""
+        ...
+
+    async def drop_draft(self, task_id: TaskId, number: int) -> None:
+        """Delete what gathered of output *number*."""
+        ...
+
+
+class Saves(Protocol):
+    """The outputs to be fetched, on disk; same laws as the watchlist. ``Ending.saves`` are committed with the end."""
+
+    def due(self, shift: float) -> AsyncIterator[list[tuple[Save, float]]]:
+        """Stream the pending saves in chunks, each with its due time in monotonic seconds, earliest first."""
+        ...
+
+    async def pending(self, task_id: TaskId, number: int) -> Save | None:
+        """Return a pending save; None where it is not pending (any more)."""
+        ...
+
+    async def owe(self, saves: Sequence[Save], at: float) -> list[SaveRecord]:
+        """Want *saves*, due at *at*, and return how each stands.
+
+        One that is pending already gets the new link, one that failed begins anew where its link is another.
+        """
+        ...
+
+    async def settle(self, settled: SaveSettled) -> bool:
+        """Record a try and where it leaves the save; False where its task is gone."""
+        ...
+
+    async def used(self) -> int:
+        """Return how many bytes all outputs on the shelf take."""
         ...
 
 
@@ -301,6 +397,10 @@ class Observer(Protocol):
 
     def attempted(self, endpoint: str, result: str, *, seconds: float, first_after: float | None) -> None:
         """Count an attempt: ``delivered`` or a Refusal, its time, and for a first one the seconds since the event."""
+        ...
+
+    def saved(self, lane: str, result: str, *, size: int, seconds: float) -> None:
+        """Count a try to fetch an output: ``saved`` or a SaveFault, the bytes saved, and its time."""
         ...
 
     def work_crashed(self, kind: str) -> None:

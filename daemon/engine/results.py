@@ -16,11 +16,13 @@ from weakref import WeakValueDictionary
 import structlog
 
 from daemon.core.errors import NoResult, ResultUnresolved
+from daemon.core.expiry import dated
 from daemon.core.ids import TaskId
 from daemon.core.observation import Ended, Missed, Observation, Output, Response
 from daemon.core.record import StoredResult
 from daemon.core.task import Miss, Task
 from daemon.engine.clock import Clock
+from daemon.engine.downloads import Downloads
 from daemon.engine.ports import Provider, Shelf, Watchlist
 
 UNRESOLVED = "result_unresolved"
@@ -44,9 +46,10 @@ Fetched: TypeAlias = Ended | NotYet
 class Results:
     """Fetches, keeps and answers the results of one daemon's tasks."""
 
-    def __init__(self, watchlist: Watchlist, shelf: Shelf, clock: Clock) -> None:
+    def __init__(self, watchlist: Watchlist, shelf: Shelf, downloads: Downloads, clock: Clock) -> None:
         self._watchlist = watchlist
         self._shelf = shelf
+        self._downloads = downloads
         self._clock = clock
         self._locks: WeakValueDictionary[TaskId, asyncio.Lock] = WeakValueDictionary()
         self._under_way = 0
@@ -82,11 +85,14 @@ class Results:
         await self._idle.wait()
 
     async def shelve(self, task_id: TaskId, outputs: Sequence[Output]) -> tuple[Output, ...]:
-        """Put inline bytes on the shelf and return *outputs* with the URLs under which Pollhook serves them."""
+        """Put inline bytes on the shelf and return *outputs* with the URLs under which Pollhook serves them.
+
+        A link that says when it ends gets that time.
+        """
         kept = []
         for number, output in enumerate(outputs):
             if output.inline is None:
-                kept.append(output)
+                kept.append(dated(output))
                 continue
             await self._shelf.keep(task_id, number, output.inline)
             url = f"/v1/tasks/{task_id}/outputs/{number}"
@@ -130,7 +136,9 @@ class Results:
                 await self._watchlist.withdraw_result(task.id)
             raise NoResult(f"the provider gave no result this time ({_told(seen)}); ask again")
         outputs = await self.shelve(task.id, seen.outputs)
-        await self._watchlist.store_result(task.id, outputs, seen.response.body, self._clock.now_at())
+        saves = self._downloads.owed(task, outputs)
+        await self._watchlist.store_result(task.id, outputs, seen.response.body, self._clock.now_at(), saves)
+        self._downloads.take(saves)
         stored = await self._watchlist.result(task.id)
         assert stored is not None
         return stored

@@ -6,25 +6,27 @@ Guarded here: promise, then tell. A registration is answered, an end told and a 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
 from dataclasses import replace
 from typing import assert_never
 
 import structlog
 
 from daemon.core.breaker import Trouble
-from daemon.core.event import ending_event, fitted, progress_event
+from daemon.core.event import ending_event, fitted
 from daemon.core.ids import TaskId
 from daemon.core.judge import Finish, Wait, judge, overdue
 from daemon.core.observation import Ended, Missed, Observation
 from daemon.core.record import TaskRecord
-from daemon.core.task import Task, Wish
+from daemon.core.task import Task
 from daemon.engine.account import Account
 from daemon.engine.applying import overlaid
 from daemon.engine.bells import Bells
 from daemon.engine.clock import Clock, Dice, Mint
 from daemon.engine.courier import Courier
-from daemon.engine.notes import Notes
+from daemon.engine.downloads import Downloads
+from daemon.engine.holding import Holding
+from daemon.engine.interim import Interim
+from daemon.engine.notes import Notes, shows_change
 from daemon.engine.ports import Ending, Observer, Shelf, Watchlist
 from daemon.engine.pump import Pump
 from daemon.engine.results import NotYet, Results
@@ -44,6 +46,7 @@ class Watcher:
         watchlist: Watchlist,
         shelf: Shelf,
         courier: Courier,
+        downloads: Downloads,
         clock: Clock,
         dice: Dice,
         observer: Observer,
@@ -51,17 +54,21 @@ class Watcher:
     ) -> None:
         self._watchlist = watchlist
         self._courier = courier
+        self._downloads = downloads
+        self._holding = Holding(downloads)
         self._clock = clock
         self._dice = dice
         self._mint = Mint(clock=clock, dice=dice)
+        self._interim = Interim(watchlist, courier, clock, self._mint)
         self._observer = observer
         self.pump = Pump("poll", self.work, cap=max_in_flight, clock=clock, on_crash=observer.work_crashed)
         self.notes = Notes(watchlist, clock)
-        self.results = Results(watchlist, shelf, clock)
+        self.results = Results(watchlist, shelf, downloads, clock)
         self.accounts: dict[str, Account] = {}
         self.live: dict[TaskId, Task] = {}
         self.ended = Bells()
         self.polled = Bells()
+        downloads.join(self.accounts, self._release)
 
     def live_in(self, lane: str) -> list[Task]:
         """Return the live tasks of one lane."""
@@ -103,7 +110,11 @@ class Watcher:
             late = [end for end in late if end.task.id not in account.lane.running]
             for start in range(0, len(late), SWEEP_BATCH):
                 batch = late[start : start + SWEEP_BATCH]
-                await asyncio.gather(*(self._finish(account, end.task, end.ended) for end in batch))
+                await asyncio.gather(*(self._finish(account, end.task, self._end_of(end)) for end in batch))
+
+    def _end_of(self, end: Finish) -> Ended:
+        """Prefer the end that was seen, and waits for its outputs, to our deadline."""
+        return self._holding.held(end.task.id) or end.ended
 
     async def run_sweeps(self) -> None:
         """Sweep until cancelled."""
@@ -115,6 +126,7 @@ class Watcher:
         result = seen.miss if isinstance(seen, Missed) else seen.outcome if isinstance(seen, Ended) else seen.status
         lateness, seconds = max(0.0, started - task.next_at), self._clock.now() - started
         self._observer.polled(account.name, result, lateness=lateness, seconds=seconds)
+        account.started_late_by(lateness, started)
 
     def _heed(self, account: Account, task: Task, seen: Observation) -> None:
         trouble = account.heed(task, seen, now=self._clock.now(), now_at=self._clock.now_at())
@@ -128,6 +140,8 @@ class Watcher:
 
     async def _decide(self, account: Account, task: Task, seen: Observation) -> float | None:
         told = self._with_provider_times(task, seen)
+        if self._holding.held(task.id) is None:
+            account.learn(told, seen, now=self._clock.now(), shift=self._clock.shift)
         verdict = judge(
             told,
             seen,
@@ -141,19 +155,22 @@ class Watcher:
             case Wait():
                 return await self._wait_on(task, verdict)
             case Finish():
+                if isinstance(seen, Missed):
+                    await self._finish(account, verdict.task, self._end_of(verdict))
+                    return None
                 return await self._end(account, verdict.task, verdict.ended)
             case _:
                 assert_never(verdict)
 
     async def _wait_on(self, before: Task, verdict: Wait) -> float:
         task = verdict.task
-        if _shows_change(before, task):
+        if shows_change(before, task):
             task = replace(task, updated_at=self._clock.now_at())
             self.notes.take(task)
         if before.id in self.live:
             self.live[task.id] = task
         if verdict.tell:
-            await self._tell(task, verdict.tell)
+            await self._interim.tell(task, verdict.tell)
         return verdict.delay
 
     async def _end(self, account: Account, task: Task, ended: Ended) -> float | None:
@@ -163,25 +180,39 @@ class Watcher:
                 self._heed(account, task, fetched.seen)
                 return await self._decide(account, replace(task, polls=task.polls - 1), fetched.seen)
             ended = fetched
+        held = await self._holding.hold(task, ended)
+        if held is not None:
+            return await self._decide(account, replace(task, polls=task.polls - 1), held)
         await self._finish(account, task, ended)
         return None
+
+    async def _release(self, task_id: TaskId) -> None:
+        """Tell an end that waited for its outputs, once none is missing."""
+        task, ended = self.live.get(task_id), self._holding.held(task_id)
+        if task is None or ended is None:
+            return
+        account = self.accounts[task.provider]
+        if await self._holding.hold(task, ended) is None:
+            await self._finish(account, task, ended)
 
     async def _finish(self, account: Account, task: Task, ended: Ended) -> None:
         record = await self._watchlist.record(task.id)
         if record is None or record.status.is_terminal:
             self.forget(task.id)
             return
-        outputs = await self.results.shelve(task.id, ended.outputs)
-        ended = fitted(replace(ended, outputs=outputs, started_at=ended.started_at or task.started_at))
+        ended = fitted(replace(ended, started_at=ended.started_at or task.started_at))
+        ended = replace(ended, outputs=await self.results.shelve(task.id, ended.outputs))
         now_at = self._clock.now_at()
         event = ending_event(self._mint.event(), record, ended, detected_at=now_at, polls=task.polls)
         owed = self._courier.owe(record.target, event.id)
+        saves = self._downloads.owed(task, ended.outputs)
         has_ended = await self._watchlist.finish(
-            Ending(task=task, ended=ended, event=event, owed=owed, ended_at=now_at)
+            Ending(task=task, ended=ended, event=event, owed=owed, ended_at=now_at, saves=saves)
         )
         self.forget(task.id)
         if has_ended:
             self._courier.take(owed, event)
+            self._downloads.take(saves)
             delay = None if ended.finished_at is None else max(0.0, now_at - ended.finished_at)
             self._observer.ended(account.name, ended.outcome, polls=task.polls, delay=delay)
             log.info(
@@ -192,27 +223,6 @@ class Watcher:
                 polls=task.polls,
                 event_id=event.id,
             )
-
-    async def _tell(self, task: Task, wishes: Sequence[Wish]) -> None:
-        record = await self._watchlist.record(task.id)
-        if record is None or record.status.is_terminal:
-            return
-        events = [
-            progress_event(
-                self._mint.event(),
-                record,
-                wish,
-                progress=task.progress,
-                polls=task.polls,
-                seen_at=self._clock.now_at(),
-            )
-            for wish in wishes
-        ]
-        owed = [self._courier.owe(record.target, event.id) for event in events]
-        flat = [each for group in owed for each in group]
-        if await self._watchlist.tell(task, self._clock.shift, events, flat):
-            for event, group in zip(events, owed, strict=True):
-                self._courier.take(group, event)
 
     def _with_provider_times(self, task: Task, seen: Observation) -> Task:
         told = None if isinstance(seen, Missed) else seen.created_at
@@ -238,15 +248,6 @@ class Watcher:
             account.lane.drop(task_id)
             account.parties.forget(task_id)
         self.notes.forget(task_id)
+        self._holding.forget(task_id)
         self.ended.ring(task_id)
         self.polled.ring(task_id)
-
-
-def _shows_change(before: Task, after: Task) -> bool:
-    return (before.status, before.progress, before.queue_position, before.started_at, before.created_at) != (
-        after.status,
-        after.progress,
-        after.queue_position,
-        after.started_at,
-        after.created_at,
-    )

@@ -181,7 +181,7 @@ async def _answer(note: Passage, begun: float) -> Answer:
 
 
 def _failure(error: Exception, note: Passage, seconds: float, timeout: float) -> Failure:
-    kind, detail = _reading(error, note, timeout)
+    kind, detail = reading_of(error, note, timeout)
     died = isinstance(error, aiohttp.ServerDisconnectedError | aiohttp.ClientOSError)
     return Failure(
         kind=kind,
@@ -195,7 +195,8 @@ def _failure(error: Exception, note: Passage, seconds: float, timeout: float) ->
     )
 
 
-def _reading(error: Exception, note: Passage, timeout: float) -> tuple[FailureKind, str]:
+def reading_of(error: Exception, note: Passage, timeout: float) -> tuple[FailureKind, str]:
+    """Return the kind of a failure and what may be shown of it: no query, key or body."""
     if isinstance(error, Barred):
         return FailureKind.TARGET_NOT_ALLOWED, str(error)
     if isinstance(error, _TooLarge):

@@ -44,6 +44,7 @@ class Metrics:
         self.watch("pollhook_build_info", "Always 1; the version is the label.", lambda: {__version__: 1}, ("version",))
         self._make_poll_metrics()
         self._make_delivery_metrics()
+        self._make_save_metrics()
         self._make_process_metrics()
 
     def polled(self, lane: str, result: str, *, lateness: float, seconds: float) -> None:
@@ -68,6 +69,13 @@ class Metrics:
         self._attempt_seconds.labels(name).observe(seconds)
         if first_after is not None:
             self._first_after.labels(name).observe(max(first_after, 0.0))
+
+    def saved(self, lane: str, result: str, *, size: int, seconds: float) -> None:
+        """Count a try to fetch an output, and the bytes it saved."""
+        self._saves.labels(lane, result).inc()
+        self._save_seconds.labels(lane).observe(seconds)
+        if size:
+            self._saved_bytes.labels(lane).inc(size)
 
     def work_crashed(self, kind: str) -> None:
         """Count a bug that was contained."""
@@ -115,6 +123,11 @@ class Metrics:
         self._first_after = self._histogram(
             "first_attempt_latency_seconds", "Event committed to first attempt started.", _QUICK, endpoint
         )
+
+    def _make_save_metrics(self) -> None:
+        self._saves = self._counter("output_saves", "Tries to fetch an output, by result.", "lane", "result")
+        self._saved_bytes = self._counter("output_bytes", "Bytes of outputs saved.", "lane")
+        self._save_seconds = self._histogram("output_save_seconds", "Time of one such try.", _SLOW, ("lane",))
 
     def _make_process_metrics(self) -> None:
         self._commit_seconds = self._histogram("commit_seconds", "Time of one group commit.", _QUICK)

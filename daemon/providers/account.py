@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 from daemon.providers.definition import Definition
+from daemon.providers.filling import names_in
 
 SHORTEST_SECRET = 8
 
@@ -27,13 +28,9 @@ class Account:
 
     @cached_property
     def headers(self) -> Mapping[str, str]:
-        """The headers of every request, the key's among them."""
-        return {
-            "Accept": "application/json",
-            "Accept-Encoding": "identity",
-            **self.definition.headers,
-            **self._credential,
-        }
+        """The constant headers of every request, a key that never changes among them; ``Credential`` has the rest."""
+        constant = {name: text for name, text in self.definition.headers.items() if not any(names_in(text))}
+        return {"Accept": "application/json", "Accept-Encoding": "identity", **constant, **self._credential}
 
     @cached_property
     def secrets(self) -> tuple[str, ...]:
@@ -43,7 +40,7 @@ class Account:
         which they stand by chance.
         """
         told = [self.api_key]
-        if self.definition.auth.scheme == "basic":
+        if self.definition.auth.scheme in ("basic", "jwt-hs256"):
             told = [self._basic, self.api_key, self.api_key.partition(":")[2]]
         return tuple(text for text in told if len(text) >= SHORTEST_SECRET)
 
@@ -54,10 +51,8 @@ class Account:
     @property
     def _credential(self) -> dict[str, str]:
         auth = self.definition.auth
-        match auth.scheme:
-            case "none":
-                return {}
-            case "basic":
-                return {auth.header: f"Basic {self._basic}"}
-            case "header":
-                return {auth.header: auth.format.replace("{key}", self.api_key)}
+        if auth.scheme == "basic":
+            return {auth.header: f"Basic {self._basic}"}
+        if auth.scheme == "header":
+            return {auth.header: auth.format.replace("{key}", self.api_key)}
+        return {}

@@ -70,10 +70,8 @@ def _completed(requests: Requests, admission: Admission) -> Admission:
     """Resolve the status URL, and read from it the variables that nobody else gave; may raise HostNotAllowed."""
     if admission.status_url is None:
         return admission
-    definition = requests.account.definition
     url = requests.allowed_url(admission.status_url)
-    path = url.raw_path.removeprefix(definition.base.raw_path.rstrip("/"))
-    told = definition.status.request.variables_in(path)
+    told = requests.read_back(url)
     known = dict(admission.params)
     params = tuple((name, value) for name, value in told.items() if name not in ("id", "model") and name not in known)
     return replace(
@@ -94,7 +92,9 @@ def _bad_fields(requests: Requests, application: Application, admission: Admissi
     if admission.status_url is not None and requests.is_result(URL(admission.status_url, encoded=True)):
         field = "status_url" if application.status_url else "submission"
         yield FieldError(field=field, message=_no_result_url(definition))
-    given = {*definition.variables, *dict(admission.params), "id"} | ({"model"} if admission.model else set())
+    if definition.submission.use == "status_url" and admission.status_url is None:
+        yield FieldError(field="status_url", message=_only_by_url(definition))
+    given = {*definition.variables, *dict(admission.params), "id", "uuid"} | ({"model"} if admission.model else set())
     missing = [name for name in _needed(definition, application, admission) if name not in given]
     if missing:
         listed = ", ".join(f"params.{name}{' or model' if name == 'model' else ''}" for name in missing)
@@ -103,18 +103,20 @@ def _bad_fields(requests: Requests, application: Application, admission: Admissi
 
 def _needed(definition: Definition, application: Application, admission: Admission) -> Iterable[str]:
     """The variables of every request that will be sent without anybody being asked again."""
-    names = {} if admission.status_url else dict.fromkeys(definition.status.request.names)
+    spec = definition.status
+    names = dict.fromkeys(spec.side_names if admission.status_url else spec.names)
     result = definition.result
     if result is not None:
         wanted = application.fetch_result
         if wanted or (wanted is None and result.when == "succeeded"):
-            names |= dict.fromkeys(result.request.names)
+            names |= dict.fromkeys(result.own_names)
     return names
 
 
 def _without_plain_url(requests: Requests, admission: Admission) -> Admission:
     """Drop a status URL that the template makes anyway; refuse variables that no request can carry."""
-    template = requests.account.definition.status.request
+    definition = requests.account.definition
+    template = definition.status.request
     given = requests.values(admission.remote_id, admission.model, admission.params)
     for name in template.names:
         try:
@@ -126,8 +128,17 @@ def _without_plain_url(requests: Requests, admission: Admission) -> Admission:
                     [FieldError(field=field or f"params.{name}", message=str(refusal))]
                 ) from refusal
             return admission
-    plain = requests.url(template, admission.remote_id, admission.model, admission.params)
-    return replace(admission, status_url=None) if str(plain) == admission.status_url else admission
+    try:
+        plain = requests.built(definition.status, given)
+    except Unbuildable as refusal:
+        raise InvalidRegistration([FieldError(field="params", message=str(refusal))]) from refusal
+    is_plain = definition.submission.use == "either" and str(plain.url) == admission.status_url
+    return replace(admission, status_url=None) if is_plain else admission
+
+
+def _only_by_url(definition: Definition) -> str:
+    places = " or ".join(f"`{path.text}`" for path in definition.submission.status_url)
+    return f"is needed by {definition.name}; give it, or as submission the provider's answer with it at {places}"
 
 
 def _no_result_url(definition: Definition) -> str:

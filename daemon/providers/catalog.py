@@ -57,6 +57,11 @@ class Catalog:
         else:
             tree = self._tree(preset, place)[1]
         definition = _definition(place, _merged(tree, overrides))
+        if definition.unset:
+            raise DefinitionError(
+                f"{place} needs variables.{definition.unset[0]}: base_url reads {definition.base_url}",
+                paths=[("variables", definition.unset[0])],
+            )
         return Account(name, definition.name, definition, _key(name, definition, table.get("api_key")))
 
     def _tree(self, name: str, place: str) -> tuple[str, Tree]:
@@ -140,7 +145,7 @@ def _key(name: str, definition: Definition, value: object) -> str:
     if value is not None and not isinstance(value, str):
         raise DefinitionError(f"[providers.{name}] api_key: must be text")
     key = (value or "").strip()
-    if not key and definition.auth.scheme != "none":
+    if not key and definition.auth.needs_key:
         variable = f"providers__{name}__api_key"
         raise DefinitionError(
             f"provider {name} has no api_key; set [providers.{name}] api_key, "
@@ -148,6 +153,8 @@ def _key(name: str, definition: Definition, value: object) -> str:
         )
     if _UNFIT_KEY.search(key):
         raise DefinitionError(f"[providers.{name}] api_key: holds blanks, control or non-ASCII characters")
+    if definition.auth.scheme == "jwt-hs256" and not all(key.partition(":")):
+        raise DefinitionError(f'[providers.{name}] api_key: scheme "jwt-hs256" needs both halves, "ACCESS:SECRET"')
     return key
 
 

@@ -20,16 +20,25 @@ NOW_AT = 1_750_000_000.0
 
 def check_examples(definition: Definition) -> list[str]:
     """Return what is wrong, one sentence each: examples read otherwise than they say, states without an example."""
-    wrong = [
-        f"example {number} ({example.of}, {_title(example)}): {fault}"
-        for number, example in enumerate(definition.examples, 1)
+    return [text for _, text in misread(definition)] + unshown(definition)
+
+
+def misread(definition: Definition) -> list[tuple[int, str]]:
+    """Return the examples that are read otherwise than they say: the place of each, from 0, and a sentence."""
+    return [
+        (place, f"example {place + 1} ({example.of}, {_title(example)}): {fault}")
+        for place, example in enumerate(definition.examples)
         for fault in _faults(definition, example)
     ]
+
+
+def unshown(definition: Definition) -> list[str]:
+    """Return what no example shows, one sentence each: states that the definition can tell, and the submission."""
     shown = {example.state for example in definition.examples if example.of != "submission"}
-    wrong += [f"no example shows the state {state}" for state in _states(definition) if state not in shown]
+    missing = [f"no example shows the state {state}" for state in _states(definition) if state not in shown]
     if definition.submission.id and not any(example.of == "submission" for example in definition.examples):
-        wrong.append("no example shows a submission")
-    return wrong
+        missing.append("no example shows a submission")
+    return missing
 
 
 def read_example(definition: Definition, example: Example) -> Observation:
@@ -111,6 +120,8 @@ def _states(definition: Definition) -> list[State]:
     """Every state that the definition can tell, in order."""
     spec = definition.status
     told = {state for _, state in spec.states.pairs()} | {rule.state for rule in spec.rules} | set(spec.http.values())
+    told |= {State(gap) for gap in (spec.missing, spec.empty) if gap}
+    told |= {State.SUCCEEDED, State.FAILED} if spec.states.terminal else set()
     return [state for state in State if state in told and state not in (State.NO_NEWS, State.NOT_FOUND)]
 
 

@@ -7,9 +7,7 @@ by ``result``.
 from __future__ import annotations
 
 import asyncio
-from collections import deque
-from collections.abc import Callable, Sequence
-from contextlib import nullcontext
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Final
 
@@ -18,49 +16,56 @@ import structlog
 
 from daemon.core.errors import NoResult
 from daemon.core.ids import TaskId
-from daemon.core.observation import Ended, Missed, Observation, Output, Pending
+from daemon.core.observation import Ended, Missed, Observation
 from daemon.core.record import Admission, Application
+from daemon.core.saving import Access
 from daemon.core.task import Miss, Status, Task
-from daemon.net.exchange import Answer, Failure, FailureKind, exchange
 from daemon.providers.account import Account
 from daemon.providers.admission import admit
-from daemon.providers.masking import Mask
-from daemon.providers.reading import Reader, Reading, Reply
-from daemon.providers.request import Prepared, Requests
+from daemon.providers.batch import Ride, boarded
+from daemon.providers.completion import Completion
+from daemon.providers.credential import Credential
+from daemon.providers.definition_request import BatchSpec
+from daemon.providers.origin import parsed
+from daemon.providers.party_reading import told_of_each
+from daemon.providers.reading import Reply
+from daemon.providers.request import Requests
 from daemon.providers.template import Unbuildable
-from daemon.providers.weather import missed_by_failure
+from daemon.providers.tokens import NoToken
+from daemon.providers.weather import missed_as_party
+from daemon.providers.wire import AT_ONCE, Wire
 
-SMALL: Final = 256 * 1024
-AT_ONCE: Final = 32 * 1024
-MODEST: Final = 4 * 1024 * 1024
-BIG_AT_ONCE: Final = 2
-WORDS_KEPT: Final = 20
-WORDS_LOGGED: Final = 1000
+AFTERS_AT_ONCE: Final = 4
+LISTLESS: Final = 3
+_LATER: Final = Missed(miss=Miss.UNLISTED, detail="rides with the next request", unsent=True)
 
 log = structlog.get_logger(__name__)
 
 
 class HttpProvider:
-    """Polls one provider account through *session*; *now_at* answers wall-clock seconds.
-
-    Bodies over 256 KiB are asked for a second time under a bound of two at once; those over 32 KiB are read off the
-    event loop.
-    """
+    """Polls one provider account through *session*; *now_at* answers wall-clock seconds."""
 
     def __init__(self, account: Account, session: aiohttp.ClientSession, now_at: Callable[[], float]) -> None:
         self.account = account
-        self._session = session
-        self._now_at = now_at
         self._requests = Requests(account)
-        self._reader = Reader(definition=account.definition, mask=Mask(account.secrets))
-        self._big = asyncio.Semaphore(BIG_AT_ONCE)
-        self._words: deque[str] = deque(maxlen=WORDS_KEPT)
-        self._logged: set[str] = set()
+        self._wire = Wire(account, session, now_at)
+        self._completion = Completion(account, self._requests, self._wire.result)
+        self._listless = 0
+
+    @property
+    def credential(self) -> Credential:
+        """What proves who asks, for whoever fetches outputs that need it."""
+        return self._wire.credential
 
     @property
     def unknown_words(self) -> tuple[str, ...]:
         """The last status words that the definition does not know, each once."""
-        return tuple(self._words)
+        return tuple(self._wire.words)
+
+    @property
+    def reading_troubles(self) -> tuple[str, ...]:
+        """The last answers that were JSON and yet could not be read: why, and their shape; each cause once."""
+        return self._wire.troubles.told
 
     @property
     def bills(self) -> bool:
@@ -71,11 +76,8 @@ class HttpProvider:
     @property
     def party(self) -> int:
         """How many tasks one status request can tell."""
-        return 1
-
-    async def poll_many(self, tasks: Sequence[Task]) -> dict[TaskId, Observation]:
-        """Ask how each of *tasks* stands."""
-        return {task.id: await self.poll(task) for task in tasks}
+        spec = self.account.definition.batch
+        return 1 if spec is None else spec.max
 
     def admit(self, application: Application) -> Admission:
         """Hold *application* against the definition; raise InvalidRegistration or HostNotAllowed."""
@@ -85,114 +87,101 @@ class HttpProvider:
         """Ask once how *task* stands; an end is told with its outputs, by a second request where the definition
         says so. Never raises for weather.
         """
-        try:
-            request = self._requests.status(task)
-        except Unbuildable as refusal:
-            return Missed(miss=Miss.UNCONFIGURED, detail=str(refusal), unsent=True)
-        seen = await self._ask(request, self._reader.status)
+        seen = await self._status(task)
         if isinstance(seen, Ended) and seen.outcome is Status.SUCCEEDED:
-            return await self._completed(task, seen)
+            return await self._completion.completed(task, seen)
         return seen
+
+    async def poll_many(self, tasks: Sequence[Task]) -> Mapping[TaskId, Observation]:
+        """Ask once how *tasks* stand; one that has to be asked for alone is left out."""
+        spec = self.account.definition.batch
+        if spec is None or len(tasks) == 1:
+            return {task.id: await self.poll(task) for task in tasks}
+        ride = boarded(spec, tasks, lambda task: self._requests.values(task.remote_id, task.model, task.params))
+        if not ride.aboard:
+            return {tasks[0].id: await self.poll(tasks[0])}
+        seen: dict[TaskId, Observation] = {task.id: _LATER for task in ride.later}
+        return seen | await self._ridden(spec, ride)
 
     async def result(self, task: Task) -> Observation:
         """Send the result request once, whatever it costs: Ended with outputs, Pending for *not yet*, Missed
         otherwise. Raises NoResult where the definition has none.
         """
-        if self.account.definition.result is None:
+        spec = self.account.definition.result
+        if spec is None:
             raise NoResult(f"{self.account.preset} has no result request")
+        ended = None
+        if spec.needs_status:
+            seen = await self._status(task)
+            if isinstance(seen, Missed):
+                return replace(seen, unsent=True)
+            if not isinstance(seen, Ended) or seen.outcome is not Status.SUCCEEDED:
+                return seen
+            ended = seen
+        return await self._completion.asked(task, spec, ended, self._wire.result_once)
+
+    async def access(self, url: str) -> Access | None:
+        """Return how to GET an output at *url* with the key; None off the allowed origins, or where there is no key."""
+        target = parsed(url)
+        if target is None or not self.account.definition.allowed.covers(target):
+            return None
         try:
-            request = self._requests.result(task)
+            proof = await self.credential.proof()
+        except NoToken:
+            return None
+        return Access(url=str(proof.on(target)), headers={**self.account.headers, **proof.headers})
+
+    async def _status(self, task: Task) -> Observation:
+        try:
+            request = self._requests.status(task)
         except Unbuildable as refusal:
             return Missed(miss=Miss.UNCONFIGURED, detail=str(refusal), unsent=True)
-        is_big = self.account.definition.limits.max_bytes > MODEST
-        async with self._big if is_big else nullcontext():
-            return await self._ask(request, self._reader.result, is_once=True)
+        return await self._wire.status(request)
 
-    async def _completed(self, task: Task, ended: Ended) -> Observation:
-        spec = self.account.definition.result
-        if spec is None or (spec.unless_outputs and ended.outputs):
-            return self._with_fallback(task, ended)
-        if spec.when == "asked":
-            return replace(self._with_fallback(task, ended), result_due=task.fetch_result is True)
-        if task.fetch_result is False:
-            return self._with_fallback(task, ended)
-        return await self._with_result(task, ended)
-
-    async def _with_result(self, task: Task, ended: Ended) -> Observation:
+    async def _ridden(self, spec: BatchSpec, ride: Ride) -> dict[TaskId, Observation]:
+        aboard = [task for tasks in ride.aboard.values() for task in tasks]
+        ids = list(ride.aboard)
         try:
-            request = self._requests.result(task)
-        except Unbuildable as refusal:
-            return Missed(miss=Miss.RESULT_MISSING, detail=str(refusal), known=ended, unsent=True)
-        told = await self._ask(request, self._reader.result)
-        if isinstance(told, Ended):
-            return self._with_fallback(task, _merged(ended, told))
-        known = self._with_fallback(task, ended)
-        if isinstance(told, Pending):
-            detail = "the result is not there yet"
-            return Missed(miss=Miss.RESULT_MISSING, detail=detail, retry_after=told.hint, known=known)
-        detail = f"the result request brought {told.miss}: {told.detail}"
-        return replace(told, miss=Miss.RESULT_MISSING, detail=detail, known=known)
+            request = self._requests.built(spec, {**ride.values, "ids": spec.separator.join(ids)}, ids)
+        except Unbuildable:
+            return {aboard[0].id: await self.poll(aboard[0])}
+        reply = await self._wire.reply(request)
+        if isinstance(reply, Reply) and reply.status in range(200, 300):
+            return await self._told(spec, ride, reply)
+        missed = reply if isinstance(reply, Missed) else missed_as_party(reply.status, reply.headers, reply.now_at)
+        return {} if missed is None else {task.id: missed for task in aboard}
 
-    def _with_fallback(self, task: Task, ended: Ended) -> Ended:
-        spec = self.account.definition.fallback
-        url = None if ended.outputs or ended.outcome is not Status.SUCCEEDED else self._requests.fallback(task)
-        if spec is None or url is None:
-            return ended
-        output = Output(url=str(url), kind=spec.kind, needs_auth=spec.needs_auth)
-        return replace(ended, outputs=(output,))
+    async def _told(self, spec: BatchSpec, ride: Ride, reply: Reply) -> dict[TaskId, Observation]:
+        """Read what the answer holds of each; without any list in it, that is no news, and at last a reason to ask
+        for each alone.
+        """
+        reader = self._wire.reader
+        is_small = len(reply.body) <= AT_ONCE
+        told = told_of_each(reader, spec, list(ride.aboard), reply) if is_small else None
+        told = told if is_small else await asyncio.to_thread(told_of_each, reader, spec, list(ride.aboard), reply)
+        self._listless = self._listless + 1 if told is None else 0
+        if told is None:
+            detail = "the answer for several tasks holds no list of them"
+            missed = Missed(miss=Miss.UNREADABLE, detail=detail, http_status=reply.status)
+            is_hopeless = self._listless >= LISTLESS
+            return {} if is_hopeless else {task.id: missed for tasks in ride.aboard.values() for task in tasks}
+        for reading in told.values():
+            if reading.word is not None:
+                self._wire.note(reading.word)
+            if reading.trouble is not None:
+                self._wire.troubles.note(reading.trouble)
+        turns = asyncio.Semaphore(AFTERS_AT_ONCE)
+        pairs = [(task, told[known].seen) for known, tasks in ride.aboard.items() if known in told for task in tasks]
+        ends = await asyncio.gather(*(self._finished(spec, task, seen, turns) for task, seen in pairs))
+        return {task.id: end for (task, _), end in zip(pairs, ends, strict=True)}
 
-    async def _ask(self, request: Prepared, read: Callable[[Reply], Reading], *, is_once: bool = False) -> Observation:
-        limit = self.account.definition.limits.max_bytes
-        answer = await self._send(request, limit if is_once else min(limit, SMALL), is_once=is_once)
-        if isinstance(answer, Failure) and limit > SMALL and not is_once and _is_big_answer(answer):
-            async with self._big:
-                return await self._read(request, await self._send(request, limit), read)
-        return await self._read(request, answer, read)
-
-    async def _send(self, request: Prepared, limit: int, *, is_once: bool = False) -> Answer | Failure:
-        return await exchange(
-            self._session,
-            request.method,
-            request.url,
-            headers=request.headers,
-            timeout=self.account.definition.limits.timeout,
-            limit=limit,
-            once=is_once,
-        )
-
-    async def _read(self, request: Prepared, answer: Answer | Failure, read: Callable[[Reply], Reading]) -> Observation:
-        if isinstance(answer, Failure):
-            return missed_by_failure(answer, self._now_at())
-        reply = Reply(
-            status=answer.status,
-            headers=answer.headers,
-            body=answer.body,
-            asked=request.url,
-            now_at=self._now_at(),
-        )
-        reading = read(reply) if len(reply.body) <= AT_ONCE else await asyncio.to_thread(read, reply)
-        if reading.word is not None:
-            self._note(reading.word)
-        return reading.seen
-
-    def _note(self, word: str) -> None:
-        if word not in self._words:
-            self._words.append(word)
-        if word not in self._logged and len(self._logged) < WORDS_LOGGED:
-            self._logged.add(word)
-            log.warning("provider.unknown_word", lane=self.account.name, word=word)
-
-
-def _is_big_answer(failure: Failure) -> bool:
-    return failure.kind is FailureKind.TOO_LARGE and failure.status is not None and failure.status < 300
-
-
-def _merged(ended: Ended, told: Ended) -> Ended:
-    """Return what the result request told, with the status answer's facts where it told nothing."""
-    return replace(
-        told,
-        outputs=told.outputs or ended.outputs,
-        created_at=told.created_at or ended.created_at,
-        started_at=told.started_at or ended.started_at,
-        finished_at=told.finished_at or ended.finished_at,
-    )
+    async def _finished(self, spec: BatchSpec, task: Task, seen: Observation, turns: asyncio.Semaphore) -> Observation:
+        if not isinstance(seen, Ended):
+            return seen
+        if spec.confirm_ends:
+            async with turns:
+                return await self.poll(task)
+        if seen.outcome is not Status.SUCCEEDED:
+            return seen
+        async with turns:
+            return await self._completion.completed(task, seen)

@@ -18,8 +18,11 @@ import jmespath.visitor
 from pydantic import BeforeValidator, WithJsonSchema
 
 from daemon.core.observation import Json
+from daemon.providers.liberal_json import Unreadable, read_json
 
 MAX_TEXT = 2048
+_DEEPEST_SET = 8
+_MOST_BITS = 14_000
 _PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(?:\.[A-Za-z_][A-Za-z0-9_]*)*")
 _FAILURES = (
     jmespath.exceptions.JMESPathError,
@@ -49,9 +52,12 @@ class Expression:
     def of(self, body: Json) -> Json:
         """Return what the expression finds in *body*, None for nothing; may raise ExpressionFailed."""
         try:
-            return self.search(body)
+            found = self.search(body)
         except _FAILURES as failure:
             raise ExpressionFailed(f"the expression {self.text!r} failed ({type(failure).__name__})") from failure
+        if isinstance(found, int) and found.bit_length() > _MOST_BITS:
+            raise ExpressionFailed(f"the expression {self.text!r} found an integer too long to be written")
+        return found
 
 
 def compiled(text: object) -> Expression:
@@ -85,12 +91,21 @@ def first_present(paths: Iterable[Expression], body: Json) -> Json:
 
 
 def first_set(paths: Iterable[Expression], body: Json) -> Json:
-    """Return the first hit that is set: not null, "", 0, false, [] or {}."""
+    """Return the first hit that is set."""
     for path in paths:
         found = path.of(body)
-        if found:
+        if is_set(found):
             return found
     return None
+
+
+def is_set(value: Json, depth: int = _DEEPEST_SET) -> bool:
+    """Whether *value* tells something: not null, "", 0, false, nor a list or object in which nothing is set."""
+    if not value or not depth:
+        return bool(value)
+    if isinstance(value, dict):
+        return any(is_set(item, depth - 1) for item in value.values())
+    return any(is_set(item, depth - 1) for item in value) if isinstance(value, list) else True
 
 
 Path = Annotated[Expression, BeforeValidator(compiled), WithJsonSchema({"type": "string"})]
@@ -99,11 +114,18 @@ Paths = Annotated[tuple[Path, ...], BeforeValidator(alternatives)]
 
 
 class _Functions(jmespath.functions.Functions):  # type: ignore[misc]  # jmespath ships no types
-    """The standard functions and ``is_set``: not null, "", 0, false, [] or {}."""
+    """The standard functions, ``is_set``, and ``parse_json``: the JSON inside a text, null where there is none."""
 
     @jmespath.functions.signature({"types": []})  # type: ignore[untyped-decorator]  # jmespath ships no types
     def _func_is_set(self, value: Json) -> bool:
-        return bool(value)
+        return is_set(value)
+
+    @jmespath.functions.signature({"types": []})  # type: ignore[untyped-decorator]  # jmespath ships no types
+    def _func_parse_json(self, value: Json) -> Json:
+        try:
+            return read_json(value.encode("utf-8", "replace")) if isinstance(value, str) else None
+        except Unreadable:
+            return None
 
 
 def _walk(names: tuple[str, ...]) -> Callable[[Json], Json]:

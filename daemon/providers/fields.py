@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Literal
 
@@ -11,11 +12,12 @@ from daemon.core.observation import Json, TaskError
 from daemon.core.redaction import without_bytes
 from daemon.core.task import Outcome, Status
 from daemon.providers.definition import Definition
+from daemon.providers.definition_reading import Blame
 from daemon.providers.expression import Paths, first_set
 from daemon.providers.words import ErrorKind, text_of
 
 _NUMBER = re.compile(r"\s*([+-]?\d{1,20}(?:\.\d{1,20})?)\s*(%?)\s*")
-_MILLISECONDS_FROM = 1e11
+_UNIT_FROM, _UNITS = 1e8, (10**9, 10**6, 10**3)
 _EARLIEST, _LATEST = 1e9, 4e9
 _MESSAGES = ("message", "msg", "detail", "description", "reason", "error")
 _CODES = ("code", "type", "error_code", "error_type", "status")
@@ -25,17 +27,29 @@ _BY_OUTCOME: dict[Status, tuple[str, ErrorKind]] = {
 }
 
 
-def progress_of(value: Json, scale: Literal["auto", "percent", "fraction"]) -> float | None:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Why:
+    """What is known of a failure besides the error fields: by whom it was told, and a request error's own words."""
+
+    blame: Blame | None = None
+    code: str | None = None
+    message: str | None = None
+    default: str = "the provider gave no reason"
+
+
+def progress_of(value: Json, scale: Literal["auto", "percent", "fraction"] | float) -> float | None:
     """Return progress as 0 to 1 from a number or text.
 
-    On the scale ``auto``, text with a percent sign, whole numbers and numbers above 1 are percent, other numbers a
-    fraction.
+    A number as *scale* is what all of it would be. On the scale ``auto``, text with a percent sign, whole numbers and
+    numbers above 1 are percent, other numbers a fraction.
     """
     if value is None:
         return None
-    number, has_percent = _number(value)
+    number, has_percent = number_of(value)
     if number is None:
         return None
+    if not isinstance(scale, str) and not has_percent:
+        return min(max(number / scale, 0.0), 1.0) if scale > 0 else None
     is_whole = isinstance(value, int) or (isinstance(value, str) and "." not in value)
     is_percent = has_percent or scale == "percent" or (scale == "auto" and (is_whole or number > 1))
     return min(max(number / 100 if is_percent else number, 0.0), 1.0)
@@ -45,22 +59,22 @@ def position_of(value: Json) -> int | None:
     """Return a place in a queue, 0 or more."""
     if value is None:
         return None
-    number, has_percent = _number(value)
+    number, has_percent = number_of(value)
     return None if number is None or has_percent or not 0 <= number <= 1e9 else int(number)
 
 
 def instant_of(value: Json) -> float | None:
-    """Return a wall-clock time as Unix seconds: from seconds, milliseconds (past 1e11) or RFC 3339; None outside
-    2001 to 2096, which also drops the zeros that mean *not yet*.
+    """Return a wall-clock time as Unix seconds: from seconds, milliseconds (past 1e11), micro- or nanoseconds, or
+    RFC 3339; None outside 2001 to 2096, which also drops the zeros that mean *not yet*.
     """
     if value is None:
         return None
-    number, has_percent = _number(value)
+    number, has_percent = number_of(value)
     if number is None and isinstance(value, str):
         number = _calendar(value)
     if number is None or has_percent:
         return None
-    seconds = number / 1000 if number >= _MILLISECONDS_FROM else number
+    seconds = number / next((unit for unit in _UNITS if number >= unit * _UNIT_FROM), 1)
     return seconds if _EARLIEST <= seconds <= _LATEST else None
 
 
@@ -73,11 +87,15 @@ def first_instant(paths: Paths, body: Json) -> float | None:
     return None
 
 
-def error_of(definition: Definition, body: Json, outcome: Outcome) -> TaskError:
-    """Return why a task did not succeed, as far as *body* tells."""
-    code, message = _code_and_message(definition, body)
-    default, kind_by_outcome = _BY_OUTCOME.get(outcome, ("the provider gave no reason", None))
-    kind = kind_by_outcome or _kind(definition, code, message or "")
+def error_of(definition: Definition, body: Json, outcome: Outcome, why: Why) -> TaskError:
+    """Return why a task did not succeed, as far as *body* and *why* tell."""
+    told = _code_and_message(definition, body)
+    code, message = told[0] or why.code, told[1] or why.message
+    if why.blame is not None:
+        code = code_of(first_set(why.blame.code, body)) or code
+        message = message_of(first_set(why.blame.message, body)) or message
+    default, kind_by_outcome = _BY_OUTCOME.get(outcome, (why.default, None))
+    kind = kind_by_outcome or (why.blame and why.blame.kind) or _kind(definition, code, message or "")
     return TaskError(code=code, message=message or (code and f"code {code}") or default, kind=kind)
 
 
@@ -134,11 +152,12 @@ def _picked(value: Json, names: tuple[str, ...]) -> Json:
     return value
 
 
-def _number(value: Json) -> tuple[float | None, bool]:
+def number_of(value: Json) -> tuple[float | None, bool]:
+    """Return a number from a number or text, None where there is none, and whether it has a percent sign."""
     if isinstance(value, bool) or value is None:
         return None, False
     if isinstance(value, int | float):
-        return (float(value) if abs(value) < 1e18 else None), False
+        return (float(value) if abs(value) < 1e19 else None), False
     found = _NUMBER.fullmatch(value) if isinstance(value, str) and len(value) <= 64 else None
     return (float(found[1]), bool(found[2])) if found else (None, False)
 

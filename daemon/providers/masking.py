@@ -11,11 +11,12 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import assert_never
 
-from daemon.core.observation import Ended, Missed, Observation, Output, Pending, Response, TaskError
+from daemon.core.observation import Ended, Inline, Missed, Observation, Output, Pending, TaskError
 from daemon.core.redaction import masking, without_bytes
 
 CODE_LIMIT = 256
 MESSAGE_LIMIT = 4096
+_READABLE = ("text/", "application/json")
 
 
 @dataclass(frozen=True)
@@ -39,20 +40,29 @@ class Mask:
             case Pending():
                 return seen
             case Missed():
-                return replace(seen, detail=self.text(seen.detail))
+                return replace(seen, detail=self.text(seen.detail), known=seen.known and self._ended(seen.known))
             case Ended():
-                return replace(
-                    seen,
-                    outputs=tuple(map(self._output, seen.outputs)),
-                    error=seen.error and self._error(seen.error),
-                    response=Response(body=without_bytes(seen.response.body, self.text)),
-                )
+                return self._ended(seen)
             case _:
                 assert_never(seen)
 
+    def _ended(self, seen: Ended) -> Ended:
+        return replace(
+            seen,
+            outputs=tuple(map(self._output, seen.outputs)),
+            error=seen.error and self._error(seen.error),
+            response=replace(seen.response, body=without_bytes(seen.response.body, self.text)),
+        )
+
     def _output(self, output: Output) -> Output:
-        inline = output.inline and replace(output.inline, content_type=self.text(output.inline.content_type))
+        inline = output.inline and self._inline(output.inline)
         return replace(output, url=self.text(output.url), kind=self.text(output.kind), inline=inline)
+
+    def _inline(self, inline: Inline) -> Inline:
+        content, media = inline.content, self.text(inline.content_type)
+        if self.secrets and media.startswith(_READABLE):
+            content = self.text(content.decode("utf-8", "surrogateescape")).encode("utf-8", "surrogateescape")
+        return Inline(content=content, content_type=media)
 
     def _error(self, error: TaskError) -> TaskError:
         code = error.code and self.text(error.code)[:CODE_LIMIT]

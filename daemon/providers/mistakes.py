@@ -11,6 +11,7 @@ from pydantic_core import ErrorDetails
 
 from daemon.providers.definition import RESERVED, Definition
 from daemon.providers.limits import Limits
+from daemon.providers.naming import Misplaced
 
 MOST = 5
 
@@ -55,7 +56,9 @@ def _fault(details: ErrorDetails) -> str:
 
 
 def _path(details: ErrorDetails) -> list[int | str]:
-    return [part for part in details["loc"] if not str(part).startswith("function-")]
+    blamed = details.get("ctx", {}).get("error")
+    inner = blamed.path if isinstance(blamed, Misplaced) else ()
+    return [*(part for part in details["loc"] if not str(part).startswith("function-")), *inner]
 
 
 def _known_keys(path: Sequence[int | str]) -> list[str]:

@@ -71,7 +71,7 @@ def parsed(text: str) -> URL | None:
     try:
         url = URL(text, encoded=True)
         _ = url.port, url.raw_host
-    except (ValueError, UnicodeError):
+    except (ValueError, UnicodeError, IndexError):  # the last is yarl's for "https://[::1]@"
         return None
     return url
 

@@ -5,27 +5,33 @@ The rule guarded here is that the key's header leaves this module only beside a 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from uuid import uuid4
 
 from yarl import URL
 
 from daemon.core.errors import HostNotAllowed
 from daemon.core.task import Params, Task
 from daemon.providers.account import Account
+from daemon.providers.definition_request import Call
+from daemon.providers.filling import filled_header, filled_query, filled_tree, names_in
 from daemon.providers.origin import joined, origin_of
 from daemon.providers.template import Template, Unbuildable, plain_path
 
 STATUS_URL_LIMIT = 4096
+_NOTHING: Mapping[str, str] = {}
 
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """A request ready to send; ``headers`` are shared by all requests of the account and hold its key."""
+    """A request ready to send but for a credential that does not last; ``headers`` hold a key that does."""
 
     method: str
     url: URL
-    headers: Mapping[str, str]
+    headers: Mapping[str, str] = field(repr=False)
+    body: bytes | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,20 +44,23 @@ class Requests:
         """Build the status request: to the task's own status URL, or by the template; may raise Unbuildable."""
         spec = self.account.definition.status
         if task.status_url is None:
-            return self._by(spec.request, task)
+            built = self.built(spec, self._values(task))
+            if any(spec.request.part(name).is_raw for name in spec.request.names) and self.is_result(built.url):
+                raise Unbuildable("this id makes the status request the result request, which is sent only when asked")
+            return built
         try:
             url = self.allowed_url(task.status_url)
         except HostNotAllowed as refusal:
             raise Unbuildable(refusal.detail) from refusal
         if self.is_result(url):
             raise Unbuildable("status_url is the result request, which is sent only when it is asked for")
-        return Prepared(spec.request.method, url, self.account.headers)
+        return self.built(spec, self._values(task), url=url)
 
-    def result(self, task: Task) -> Prepared:
-        """Build the result request; may raise Unbuildable."""
+    def result(self, task: Task, found: Mapping[str, str] = _NOTHING) -> Prepared:
+        """Build the result request, with the variables *found* in the status answer; may raise Unbuildable."""
         spec = self.account.definition.result
         assert spec is not None
-        return self._by(spec.request, task)
+        return self.built(spec, {**self._values(task), **found})
 
     def fallback(self, task: Task) -> URL | None:
         """Return the URL of the named download, None where there is none or a variable is missing."""
@@ -63,6 +72,26 @@ class Requests:
         except Unbuildable:
             return None
 
+    def built(
+        self, call: Call, values: Mapping[str, str], many: Sequence[str] = (), *, url: URL | None = None
+    ) -> Prepared:
+        """Build the request of *call*, to *url* where the task brought its own; may raise Unbuildable."""
+        values = {**values, "uuid": str(uuid4())}
+        if url is None:
+            query = filled_query(call.query, values, many)
+            target = call.request.filled(values)
+            mark = "&" if "?" in target else "?"
+            whole = f"{self.account.definition.base_text}{target}{mark if query else ''}{query}"
+            url = URL(whole, encoded=True)
+        headers = {**self.account.headers, **self._told_headers(call, values)}
+        if call.body is None:
+            return Prepared(call.request.method, url, headers)
+        try:
+            body = json.dumps(filled_tree(call.body, values, many), ensure_ascii=False).encode("utf-8")
+        except UnicodeEncodeError as failure:
+            raise Unbuildable("a variable is not valid Unicode") from failure
+        return Prepared(call.request.method, url, {"Content-Type": "application/json", **headers}, body)
+
     def is_result(self, url: URL) -> bool:
         """Whether *url* is that of a result request which is sent only when asked for, in whatever spelling."""
         definition = self.account.definition
@@ -70,14 +99,18 @@ class Requests:
             return False
         result, status = definition.result.request, definition.status.request
         path = plain_path(url.raw_path).removeprefix(plain_path(definition.base.raw_path))
-        if not result.matches(path):
+        if result.method != status.method or not result.matches(path):
             return False
         if not status.matches(path) or result.weight > status.weight:
             return True
-        return bool(result.query_names) and result.query_names <= set(url.query)
+        names = result.query_names | definition.result.query.keys()
+        return bool(names) and names <= set(url.query)
 
     def allowed_url(self, text: str) -> URL:
-        """Resolve a status URL, absolute or relative to ``base_url``; raise HostNotAllowed off the allowed origins."""
+        """Resolve a status URL, absolute or relative to ``base_url``; raise HostNotAllowed off the allowed origins.
+
+        A key in its query, where keys travel there, is taken out: the account's own goes with the request.
+        """
         definition = self.account.definition
         url = joined(definition.base, text) if len(text) <= STATUS_URL_LIMIT else None
         if url is None or not definition.allowed.covers(url):
@@ -86,7 +119,10 @@ class Requests:
             raise HostNotAllowed(
                 f"status_url {where}; the key of {self.account.name} may be sent to: {definition.allowed}"
             )
-        return url.with_fragment(None)
+        url = url.with_fragment(None)
+        if definition.auth.scheme == "query" and definition.auth.parameter in url.query:
+            return url.without_query_params(definition.auth.parameter)
+        return url
 
     def url(self, template: Template, remote_id: str, model: str | None, params: Params) -> URL:
         """Return the absolute URL of *template* for a task; may raise Unbuildable."""
@@ -101,6 +137,23 @@ class Requests:
         values["id"] = remote_id
         return values
 
-    def _by(self, template: Template, task: Task) -> Prepared:
-        url = self.url(template, task.remote_id, task.model, task.params)
-        return Prepared(template.method, url, self.account.headers)
+    def read_back(self, url: URL) -> dict[str, str]:
+        """Read the variables of the status request back from a *url* of its path; empty where it has another."""
+        definition = self.account.definition
+        path = url.raw_path.removeprefix(definition.base.raw_path.rstrip("/"))
+        call = definition.status
+        if not call.request.matches(path):
+            return {}
+        texts = {**dict(call.request.query_pairs), **call.query}
+        slots = {name: next(names_in(text), "") for name, text in texts.items() if isinstance(text, str)}
+        asked = {
+            slot: url.query[name] for name, slot in slots.items() if texts[name] == f"{{{slot}}}" and name in url.query
+        }
+        return {**call.request.variables_in(path), **asked}
+
+    def _values(self, task: Task) -> dict[str, str]:
+        return self.values(task.remote_id, task.model, task.params)
+
+    def _told_headers(self, call: Call, values: Mapping[str, str]) -> dict[str, str]:
+        shared = {name: text for name, text in self.account.definition.headers.items() if any(names_in(text))}
+        return {name: filled_header(name, text, values) for name, text in {**shared, **call.headers}.items()}

@@ -88,7 +88,13 @@ class Template:
     @cached_property
     def query_names(self) -> frozenset[str]:
         """The names in the query."""
-        return frozenset(part.partition("=")[0] for part in self.text.partition("?")[2].split("&") if part)
+        return frozenset(name for name, _ in self.query_pairs)
+
+    @property
+    def query_pairs(self) -> tuple[tuple[str, str], ...]:
+        """The names and values in the query, as they are written."""
+        parts = [part.partition("=") for part in self.text.partition("?")[2].split("&") if part]
+        return tuple((name, value) for name, _, value in parts)
 
     @cached_property
     def _pattern(self) -> re.Pattern[str]:
@@ -139,9 +145,17 @@ def _parsed(target: str) -> tuple[str | Slot, ...]:
             raise ValueError(
                 f"a path holds no blanks, '#' or stray braces, and variables read {{name}}: {target!r:.120}"
             )
+    if any(isinstance(part, Slot) and part.is_raw for part in _after_mark(parts)):
+        raise ValueError(f"a raw variable {{+name}} stands in a path only, not in a query: {target!r:.120}")
     if any(segment in (".", "..") for segment in unquote(target).split("?")[0].split("/")):
         raise ValueError(f"a path has no '.' or '..' segments: {target!r:.120}")
     return tuple(part for part in parts if part)
+
+
+def _after_mark(parts: list[str | Slot]) -> list[str | Slot]:
+    """Return what stands after the question mark."""
+    marks = (place for place, part in enumerate(parts) if isinstance(part, str) and "?" in part)
+    return parts[next(marks, len(parts)) :]
 
 
 def _pattern_parts(parts: tuple[str | Slot, ...]) -> Iterator[str]:

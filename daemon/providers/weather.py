@@ -56,6 +56,17 @@ def is_page(headers: Mapping[str, str], body: bytes = b"") -> bool:
     return announced.startswith(_MARKUP) or body[:_HEAD].lstrip(_BLANKS)[:1] == b"<"
 
 
+def missed_as_party(status: int, headers: Mapping[str, str], now_at: float) -> Missed | None:
+    """Return what an HTTP status says of all tasks of a request for several; None where it only says that this
+    request is refused, so that each has to be asked for alone.
+    """
+    miss = miss_by_status(status)
+    if miss is None or miss in BLAMES_TASK or miss is Miss.REFUSED:
+        return None
+    detail = f"HTTP {status} to the request for several tasks"
+    return Missed(miss=miss, detail=detail, http_status=status, retry_after=retry_after(headers, now_at))
+
+
 def missed_by_failure(failure: Failure, now_at: float) -> Missed:
     """Return the no news that a failed exchange is; where the head of an answer was read, it says more."""
     by_status = None if failure.status is None else miss_by_status(failure.status)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Literal, TypeAlias
 
+_MOST_BITS = 14_000
 OutputKind: TypeAlias = Literal["video", "image", "audio", "text", "file"]
 ErrorKind: TypeAlias = Literal[
     "content_blocked", "invalid_request", "inference", "timeout", "canceled", "expired", "lost", "provider"
@@ -35,6 +36,8 @@ def text_of(value: object) -> str:
         return "true" if value else "false"
     if isinstance(value, str):
         return value
+    if isinstance(value, int) and value.bit_length() > _MOST_BITS:
+        return "[a number too long to be written]"
     if isinstance(value, int | float):
         return repr(value)
     raise ValueError(f"expected text, a number or a boolean, got {type(value).__name__}")

@@ -9,13 +9,14 @@ import structlog
 
 from daemon.config import Settings
 from daemon.core.breaker import Breaker, Temper, Trouble
-from daemon.core.cadence import SteadyCadence
+from daemon.core.cadence import Bounds, LearnedCadence
 from daemon.core.errors import NoResult, UnknownProvider
 from daemon.core.ids import TaskId
 from daemon.core.judge import HINT_CAP, Patience
 from daemon.core.lane import Lane, Pace
 from daemon.core.observation import Missed, Observation
 from daemon.core.record import Admission, Application
+from daemon.core.saving import Access, saving_of
 from daemon.core.task import Miss, Task
 from daemon.engine.account import Account, AccountFacts
 from daemon.engine.ports import Provider
@@ -41,7 +42,7 @@ class Recipe:
         typical = configured.definition.typical.duration
         facts = AccountFacts(
             preset=configured.preset,
-            base_url=configured.definition.base_url,
+            base_url=configured.definition.base_text,
             key_mark=self.key_mark(configured.name, configured.api_key),
             concurrency=limits.concurrency,
             rate=limits.rate,
@@ -51,6 +52,7 @@ class Recipe:
             deadline=limits.deadline,
             typical=typical,
             price=self.price,
+            evidence=configured.definition.evidence,
         )
         return Account(
             lane=Lane(
@@ -61,13 +63,16 @@ class Recipe:
                 party=provider.party,
             ),
             provider=provider,
-            cadence=SteadyCadence(
-                typical=typical, price=self.price, min_gap=limits.min_gap, max_gap=limits.longest_gap
+            cadence=LearnedCadence(
+                typical=typical,
+                price=self.price,
+                bounds=Bounds(min_gap=limits.min_gap, max_gap=limits.longest_gap, retention=limits.retention),
             ),
             patience=Patience(
                 grace=limits.not_found_grace, backoff=limits.min_gap, hint_cap=min(HINT_CAP, limits.retention / 2)
             ),
             facts=facts,
+            saving=saving_of(configured.definition.save_outputs),
         )
 
 
@@ -120,7 +125,7 @@ def orphanage(name: str) -> Account:
     account = Account(
         lane=Lane(name=name, slots=1, pace=Pace(rate=1.0)),
         provider=Unconfigured(),
-        cadence=SteadyCadence(typical=60.0, price=0.15, min_gap=60.0, max_gap=60.0),
+        cadence=LearnedCadence(typical=60.0, price=0.15, bounds=Bounds(min_gap=60.0, max_gap=60.0, retention=120.0)),
         patience=Patience(),
         facts=facts,
     )
@@ -132,6 +137,7 @@ class Unconfigured:
     """The provider of a lane that is no longer configured: it asks nobody."""
 
     unknown_words: tuple[str, ...] = ()
+    reading_troubles: tuple[str, ...] = ()
     party: int = 1
     bills: bool = False
 
@@ -151,12 +157,17 @@ class Unconfigured:
         """Refuse."""
         raise NoResult(f'no provider "{task.provider}" is configured any more')
 
+    async def access(self, _url: str) -> Access | None:
+        """Have no key."""
+        return None
+
 
 def _renew(known: Account, fresh: Account, now: float) -> None:
     has_new_key = known.facts.key_mark != fresh.facts.key_mark
     was_aside = not known.is_configured
+    fresh.cadence.adopt(known.cadence)
     known.provider, known.cadence, known.patience = fresh.provider, fresh.cadence, fresh.patience
-    known.facts, known.is_configured = fresh.facts, True
+    known.facts, known.saving, known.is_configured = fresh.facts, fresh.saving, True
     known.lane.slots, known.lane.party = fresh.lane.slots, fresh.lane.party
     known.lane.pace.change(fresh.lane.pace.rate, fresh.lane.pace.burst, now)
     if was_aside:

@@ -113,6 +113,7 @@ class Daemon:
         return {
             "polls": parts.watcher.pump.run(),
             "deliveries": parts.courier.pump.run(),
+            "downloads": parts.downloads.pump.run(),
             "sweeps": parts.watcher.run_sweeps(),
             "notes": parts.watcher.notes.run(),
             "alerts": parts.courier.run_alerts(),
@@ -141,6 +142,7 @@ class Daemon:
         listeners.stop_accepting()
         parts.watcher.pump.close()
         parts.courier.pump.close()
+        parts.downloads.pump.close()
         try:
             async with asyncio.timeout(parts.settings.service.drain_grace):
                 await parts.watcher.pump.drained()
@@ -153,6 +155,7 @@ class Daemon:
         parts.watcher.note_all()
         await parts.watcher.notes.flush()
         await parts.keeper.save(everything=True)
+        await parts.keeper.save_durations(limit=10_000)
 
     async def _keep_lanes(self, parts: Parts) -> None:
         while True:
@@ -163,6 +166,7 @@ class Daemon:
         while True:
             await asyncio.sleep(STATUS)
             self._say_status(parts)
+            await parts.keeper.save_durations()
             parts.courier.pump.forget_idle(lambda name: "://" in name)
 
     def _say_status(self, parts: Parts) -> None:

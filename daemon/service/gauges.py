@@ -59,7 +59,7 @@ class Gauges:
         return {name: float(account.is_parked) for name, account in self.watcher.accounts.items()}
 
     def _prices(self) -> dict[str | tuple[str, ...], float]:
-        return {name: account.facts.price for name, account in self.watcher.accounts.items()}
+        return {name: account.cadence.price for name, account in self.watcher.accounts.items()}
 
     def _deliveries(self) -> dict[str | tuple[str, ...], float]:
         states = (DeliveryState.PENDING, DeliveryState.PARKED, DeliveryState.DEAD)

@@ -11,15 +11,18 @@ from dataclasses import dataclass
 
 import aiohttp
 
-from daemon.config import Settings, allowances
+from daemon.config import Settings, allowances, save_bounds
 from daemon.core.egress import Listener
 from daemon.core.origin import origin
 from daemon.engine.clock import Clock, Dice
 from daemon.engine.courier import Courier
 from daemon.engine.delivery_desk import DeliveryDesk
 from daemon.engine.desk import TaskDesk
+from daemon.engine.downloads import Downloads
 from daemon.engine.janitor import Janitor, Retention
+from daemon.engine.room import Room
 from daemon.engine.watcher import Watcher
+from daemon.net.download import HttpFetcher
 from daemon.net.guard import Guard
 from daemon.net.session import open_session
 from daemon.observe.metrics import Metrics
@@ -51,6 +54,7 @@ class Parts:
     book: EndpointBook
     recipe: Recipe
     courier: Courier
+    downloads: Downloads
     watcher: Watcher
     tasks: TaskDesk
     deliveries: DeliveryDesk
@@ -64,6 +68,8 @@ class Parts:
         await Recovery(
             watcher=self.watcher,
             courier=self.courier,
+            downloads=self.downloads,
+            saves=store.saves,
             watchlist=store.watchlist,
             outbox=store.outbox,
             ledger=store.ledger,
@@ -98,10 +104,22 @@ async def assemble(settings: Settings, stack: AsyncExitStack) -> Parts:
         observer=metrics,
         max_in_flight=settings.delivery.max_in_flight,
     )
+    downloads = Downloads(
+        saves=store.saves,
+        shelf=store.shelf,
+        fetcher=_fetcher(stack, guard, trusting, clock),
+        room=Room(bounds=save_bounds(settings), free=store.free_bytes, now=clock.now),
+        alert=courier.alert,
+        clock=clock,
+        dice=dice,
+        observer=metrics,
+        max_in_flight=settings.outputs.max_in_flight,
+    )
     watcher = Watcher(
         watchlist=store.watchlist,
         shelf=store.shelf,
         courier=courier,
+        downloads=downloads,
         clock=clock,
         dice=dice,
         observer=metrics,
@@ -123,6 +141,7 @@ async def assemble(settings: Settings, stack: AsyncExitStack) -> Parts:
         book=book,
         recipe=recipe,
         courier=courier,
+        downloads=downloads,
         watcher=watcher,
         tasks=TaskDesk(
             watcher, store.watchlist, store.shelf, clock=clock, dice=dice, max_tasks=settings.polling.max_tasks
@@ -150,6 +169,13 @@ async def _sender(stack: AsyncExitStack, book: EndpointBook, guard: Guard, trust
         untrusted=untrusted,
         now_at=clock.now_at,
     )
+
+
+def _fetcher(stack: AsyncExitStack, guard: Guard, trusting: Guard, clock: Clock) -> HttpFetcher:
+    home, strangers = open_session(guard=trusting), open_session(guard=guard)
+    stack.push_async_callback(home.close)
+    stack.push_async_callback(strangers.close)
+    return HttpFetcher(home=home, strangers=strangers, now_at=clock.now_at)
 
 
 def _recipe(settings: Settings, own: OwnSecrets, session: aiohttp.ClientSession, clock: Clock) -> Recipe:

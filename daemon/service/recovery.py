@@ -6,17 +6,20 @@ from dataclasses import dataclass
 
 import structlog
 
+from daemon.core.durations import Durations
 from daemon.core.record import LaneState
 from daemon.engine.account import HOLD_CAP
 from daemon.engine.clock import Clock
 from daemon.engine.courier import Courier
+from daemon.engine.downloads import Downloads
 from daemon.engine.lanes import lane_state, restore
-from daemon.engine.ports import Ledger, Outbox, Watchlist
+from daemon.engine.ports import Ledger, Outbox, Saves, Watchlist
 from daemon.engine.watcher import Watcher
 from daemon.service.accounts import orphanage
 
 DUE_CAP = 24 * 3600.0
 GAP_FLOOR = 60.0
+TABLES_AT_ONCE = 50
 
 log = structlog.get_logger()
 
@@ -27,20 +30,27 @@ class Recovery:
 
     watcher: Watcher
     courier: Courier
+    downloads: Downloads
+    saves: Saves
     watchlist: Watchlist
     outbox: Outbox
     ledger: Ledger
     clock: Clock
 
     async def run(self) -> None:
-        """Bring back lanes, then tasks, then deliveries."""
+        """Bring back lanes, then tasks, then deliveries, then outputs to be saved."""
         await self._lanes()
         tasks = await self._tasks()
         deliveries = await self._deliveries()
-        log.info("service.recovered", tasks=tasks, deliveries=deliveries)
+        saves = await self._saves()
+        log.info("service.recovered", tasks=tasks, deliveries=deliveries, saves=saves)
 
     async def _lanes(self) -> None:
         saved = await self.ledger.lanes()
+        for (lane, model), packed in (await self.ledger.durations()).items():
+            table = Durations.unpack(packed)
+            if table is not None and lane in self.watcher.accounts:
+                self.watcher.accounts[lane].cadence.remember(model, table)
         for name, account in self.watcher.accounts.items():
             account.lane.pace.forget_burst(self.clock.now())
             if name in saved:
@@ -69,6 +79,14 @@ class Recovery:
             count += len(chunk)
         return count
 
+    async def _saves(self) -> int:
+        now, count = self.clock.now(), 0
+        async for chunk in self.saves.due(self.clock.shift):
+            for save, due in chunk:
+                self.downloads.plan(save, 0.0 if due <= now else min(due, now + DUE_CAP))
+            count += len(chunk)
+        return count
+
 
 class LaneKeeper:
     """Saves what lanes must remember, when it changed."""
@@ -78,6 +96,7 @@ class LaneKeeper:
         self._ledger = ledger
         self._clock = clock
         self._saved: dict[str, tuple[object, ...]] = {}
+        self._learned: dict[tuple[str, str], int] = {}
 
     async def save(self, *, everything: bool = False) -> None:
         """Save the lanes whose trouble or hold changed since the last time, or all with their limiters."""
@@ -89,3 +108,15 @@ class LaneKeeper:
                 self._saved[account.name] = mark
         if changed:
             await self._ledger.save_lanes(changed)
+
+    async def save_durations(self, limit: int = TABLES_AT_ONCE) -> None:
+        """Save at most *limit* life tables that have learned something since they were last saved."""
+        tables: dict[tuple[str, str], bytes] = {}
+        for account in self._watcher.accounts.values():
+            for model, table in account.cadence.tables().items():
+                key = (account.name, model)
+                if len(tables) < limit and table.changes > self._learned.get(key, 0):
+                    tables[key] = table.pack()
+                    self._learned[key] = table.changes
+        if tables:
+            await self._ledger.save_durations(tables)

@@ -7,7 +7,7 @@ import sys
 
 import structlog
 
-from daemon.config import Settings, secrets
+from daemon.config import Settings, save_bounds, secrets
 from daemon.observe.logs import configure, is_journal
 from daemon.observe.redactor import Redactor
 from daemon.service.accounts import adopt, configured_accounts
@@ -31,6 +31,8 @@ async def reload_into(parts: Parts, settings: Settings, redactor: Redactor) -> N
     adopt(parts.watcher, accounts, now=parts.clock.now())
     parts.watcher.pump.cap = settings.polling.max_in_flight
     parts.courier.pump.cap = settings.delivery.max_in_flight
+    parts.downloads.pump.cap = settings.outputs.max_in_flight
+    parts.downloads.room.bounds = save_bounds(settings)
     parts.tasks.max_tasks = settings.polling.max_tasks
     parts.janitor.retention = retention(settings)
     parts.courier.renew()

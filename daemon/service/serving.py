@@ -10,7 +10,7 @@ from pathlib import Path
 
 import structlog
 
-from daemon.config import ConfigError, Settings, load, secrets
+from daemon.config import ConfigError, Settings, load, located, secrets
 from daemon.core.errors import Fault
 from daemon.core.signing import BadSecret
 from daemon.observe.logs import configure, is_journal
@@ -32,7 +32,10 @@ def serve(config_path: Path | None, overrides: Mapping[str, object]) -> int:
 
     def read() -> Settings:
         settings = load(config_path, overrides, os.environ)
-        configured_accounts(settings)
+        try:
+            configured_accounts(settings)
+        except DefinitionError as error:
+            raise DefinitionError("\n".join(located(error.faults, config_path, os.environ)) or str(error)) from error
         return settings
 
     try:

@@ -9,7 +9,9 @@ from collections.abc import Sequence
 from daemon.core.ids import TaskId
 from daemon.core.observation import Json, Output
 from daemon.core.record import StoredResult
+from daemon.core.saving import Save
 from daemon.store.rows import json_text, outputs_of, outputs_text
+from daemon.store.saves import replace_saves
 
 _INTEND = """
 INSERT INTO results (task_id, intended_at)
@@ -37,12 +39,20 @@ def intend(task_id: TaskId, at: float, connection: sqlite3.Connection) -> bool:
     return connection.execute(_INTEND, {"id": task_id, "at": at}).rowcount == 1
 
 
-def store(task_id: TaskId, outputs: Sequence[Output], body: Json, at: float, connection: sqlite3.Connection) -> None:
+def store(
+    task_id: TaskId,
+    outputs: Sequence[Output],
+    body: Json,
+    at: float,
+    connection: sqlite3.Connection,
+    *,
+    saves: Sequence[Save],
+) -> None:
     """Write the answer, and its outputs into a task that has ended; one that lives gets them when it ends."""
     values = {"id": task_id, "at": at, "outputs": outputs_text(outputs), "body": json_text(body)}
     connection.execute(_STORE, values)
-    if outputs:
-        connection.execute(_SHOW_OUTPUTS, values)
+    if outputs and connection.execute(_SHOW_OUTPUTS, values).rowcount:
+        replace_saves(connection, task_id, saves, at)
 
 
 def withdraw(task_id: TaskId, connection: sqlite3.Connection) -> None:

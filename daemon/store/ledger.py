@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 
 from daemon.core.breaker import Trouble
@@ -19,6 +19,11 @@ VALUES (?, ?, ?, ?, ?, ?)
 ON CONFLICT (name) DO UPDATE SET
   trouble = excluded.trouble, trouble_at = excluded.trouble_at, held_until_at = excluded.held_until_at,
   tat_at = excluded.tat_at, key_mark = excluded.key_mark
+"""
+
+_SAVE_DURATIONS = """
+INSERT INTO durations (lane, model, packed) VALUES (?, ?, ?)
+ON CONFLICT (lane, model) DO UPDATE SET packed = excluded.packed
 """
 
 _ENDPOINTS = "SELECT name, secret, disabled_at, disabled_reason FROM endpoints"
@@ -48,6 +53,14 @@ class SqliteLedger:
         """Save lane states, replacing those of the same names."""
         await self._database.change(partial(_save_lanes, states), weight=len(states))
 
+    async def durations(self) -> dict[tuple[str, str], bytes]:
+        """Return the packed life table of every (lane, model)."""
+        return await self._database.read(_durations)
+
+    async def save_durations(self, tables: Mapping[tuple[str, str], bytes]) -> None:
+        """Save packed life tables."""
+        await self._database.change(partial(_save_durations, tables), weight=max(1, len(tables)))
+
     async def endpoints(self) -> dict[str, EndpointState]:
         """Return the state of every endpoint that has one."""
         return await self._database.read(_endpoints)
@@ -73,6 +86,16 @@ def _lanes(connection: sqlite3.Connection) -> dict[str, LaneState]:
             key_mark=key_mark,
         )
     return states
+
+
+def _durations(connection: sqlite3.Connection) -> dict[tuple[str, str], bytes]:
+    rows = connection.execute("SELECT lane, model, packed FROM durations").fetchall()
+    return {(lane, model): packed for lane, model, packed in rows}
+
+
+def _save_durations(tables: Mapping[tuple[str, str], bytes], connection: sqlite3.Connection) -> None:
+    rows = [(lane, legible(model), packed) for (lane, model), packed in tables.items()]
+    connection.executemany(_SAVE_DURATIONS, rows)
 
 
 def _save_lanes(states: Sequence[LaneState], connection: sqlite3.Connection) -> None:

@@ -13,31 +13,33 @@ from typing import Any, TypeAlias
 
 from daemon.core.observation import Json, Output, TaskError
 from daemon.core.record import Target, TaskRecord, ToEndpoint, ToUrl
-from daemon.core.task import LaneName, Live, Params, Status, Task, Wish
+from daemon.core.task import LaneName, Live, Params, Saving, Status, Task, Wish
+from daemon.store.standing import SAVES_OF_TASK, save_records
 
 Row: TypeAlias = tuple[Any, ...]
 Value: TypeAlias = str | bytes | int | float | None
 
-SELECT_TASK = """
+SELECT_TASK = f"""
 SELECT id, provider, remote_id, model, params, status_url, fetch_result, wishes, metadata, target_endpoint, target_url,
        status, progress, queue_position, outputs, error, created_at, registered_at, updated_at, started_at,
-       finished_at, ended_at, deadline_at, polls, next_poll_at, next_poll_reason, last_miss, event_id
+       finished_at, ended_at, deadline_at, polls, next_poll_at, next_poll_reason, last_miss, event_id,
+       save_outputs, {SAVES_OF_TASK}
 FROM tasks
-"""
+"""  # noqa: S608 (the column is a constant)
 
 INSERT_TASK = """
 INSERT INTO tasks (id, provider, remote_id, model, params, status_url, fetch_result, wishes, metadata, target_endpoint,
                    target_url, status, progress, queue_position, outputs, error, created_at, registered_at, updated_at,
                    started_at, finished_at, ended_at, deadline_at, polls, next_poll_at, next_poll_reason, last_miss,
-                   event_id)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+                   event_id, save_outputs)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 """
 
 SELECT_LIVE = """
 SELECT seq, id, provider, remote_id, model, params, status_url, fetch_result, wishes, status, progress, queue_position,
        started_at, updated_at, created_at + :shift,
        min(deadline_at, :now_at + (deadline_at - registered_at)) + :shift, coalesce(next_poll_at, created_at) + :shift,
-       next_poll_reason, polls, last_miss
+       next_poll_reason, polls, last_miss, save_outputs
 FROM tasks INDEXED BY tasks_live
 WHERE status IN ('queued', 'running') AND seq > :after
 ORDER BY seq
@@ -53,7 +55,8 @@ def task_record(row: Row) -> TaskRecord:
     """Return the record of a row of SELECT_TASK."""
     (id_, provider, remote_id, model, params, status_url, fetch_result, wishes, metadata, endpoint, url, status,
      progress, queue_position, outputs, error, created_at, registered_at, updated_at, started_at, finished_at,
-     ended_at, deadline_at, polls, next_poll_at, next_poll_reason, last_miss, event_id) = row  # fmt: skip
+     ended_at, deadline_at, polls, next_poll_at, next_poll_reason, last_miss, event_id, save_outputs,
+     saves) = row  # fmt: skip
     return TaskRecord(
         id=id_,
         provider=provider,
@@ -82,6 +85,8 @@ def task_record(row: Row) -> TaskRecord:
         next_poll_reason=next_poll_reason,
         last_miss=last_miss,
         event_id=event_id,
+        save_outputs=None if save_outputs is None else Saving(save_outputs),
+        saves=save_records(saves),
     )
 
 
@@ -117,6 +122,7 @@ def task_row(record: TaskRecord) -> tuple[Value, ...]:
         legible(record.next_poll_reason),
         legible(record.last_miss),
         record.event_id,
+        None if record.save_outputs is None else record.save_outputs.value,
     )
 
 
@@ -146,9 +152,11 @@ def live_tasks(rows: Sequence[Row]) -> list[Task]:
             next_reason=share(reason, reason) or "",
             polls=polls,
             last_miss=last_miss,
+            saving=None if save_outputs is None else Saving(save_outputs),
         )
         for (_, id_, provider, remote_id, model, params, status_url, fetch_result, wishes, status, progress,
-             queue_position, started_at, updated_at, born, deadline, next_at, reason, polls, last_miss) in rows
+             queue_position, started_at, updated_at, born, deadline, next_at, reason, polls, last_miss,
+             save_outputs) in rows
     ]  # fmt: skip
 
 

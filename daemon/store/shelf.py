@@ -1,4 +1,4 @@
-"""The shelf: inline outputs as files ``outputs/<task id>/<number>`` beside the database, their types in a table.
+"""The shelf: outputs as files ``outputs/<task id>/<number>`` beside the database, their types in a table.
 
 A file is named only once it is whole and on the disk, and its row is written after it; a row is deleted after its
 file, so that what a crash leaves behind is found again at the next start.
@@ -12,6 +12,7 @@ import re
 import shutil
 import sqlite3
 from collections.abc import Sequence
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
@@ -31,7 +32,12 @@ ON CONFLICT (task_id, number) DO UPDATE SET
 """
 _FIND = "SELECT content_type FROM outputs WHERE task_id = ? AND number = ?"
 _DISCARD = "DELETE FROM outputs WHERE task_id = ?"
-_ORPHANS = "SELECT DISTINCT task_id FROM outputs WHERE task_id NOT IN (SELECT id FROM tasks)"
+_DISCARD_SAVES = "DELETE FROM saves WHERE task_id = ?"
+_ORPHANS = """
+SELECT task_id FROM outputs WHERE task_id NOT IN (SELECT id FROM tasks)
+UNION
+SELECT task_id FROM saves WHERE task_id NOT IN (SELECT id FROM tasks)
+"""
 
 
 class FileShelf:
@@ -66,6 +72,28 @@ class FileShelf:
         await asyncio.to_thread(_delete, folders)
         await self._database.change(partial(_forget, task_ids), weight=len(task_ids))
 
+    async def draft(self, task_id: TaskId, number: int) -> Path:
+        """Return where the bytes of output *number* may gather; raise StoreFault where the disk fails."""
+        path = self._path(task_id, number)
+        if path is None:
+            raise ValueError(f"not an output: {task_id!r}, number {number}")
+        try:
+            await asyncio.to_thread(make_private_folders, path.parent)
+        except OSError as error:
+            raise StoreFault(f"cannot make folder {path.parent}: {error.strerror}; mend its mode") from error
+        return _part(path)
+
+    async def adopt(self, task_id: TaskId, number: int) -> bool:
+        """Make the draft the output itself; False where it is gone."""
+        path = self._path(task_id, number)
+        return path is not None and await asyncio.to_thread(_adopt, path)
+
+    async def drop_draft(self, task_id: TaskId, number: int) -> None:
+        """Delete what gathered of output *number*, and the folder where nothing else lies in it."""
+        path = self._path(task_id, number)
+        if path is not None:
+            await asyncio.to_thread(_drop_draft, path)
+
     async def sweep(self) -> None:
         """Delete the outputs of tasks that are gone, which a crash may have left."""
         orphans = await self._database.read(_orphans)
@@ -85,6 +113,27 @@ def _write(path: Path, content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
 
 
+def _part(path: Path) -> Path:
+    return path.with_name(f"{path.name}.part")
+
+
+def _adopt(path: Path) -> bool:
+    try:
+        _part(path).replace(path)
+    except FileNotFoundError:
+        return False
+    sync_folder(path.parent)
+    return True
+
+
+def _drop_draft(path: Path) -> None:
+    part = _part(path)
+    part.unlink(missing_ok=True)
+    part.with_name(f"{part.name}.json").unlink(missing_ok=True)
+    with suppress(OSError):
+        path.parent.rmdir()
+
+
 def _delete(folders: Sequence[Path]) -> None:
     for folder in folders:
         shutil.rmtree(folder, ignore_errors=True)
@@ -100,7 +149,9 @@ def _execute(sql: str, row: Sequence[str | int], connection: sqlite3.Connection)
 
 
 def _forget(task_ids: Sequence[TaskId], connection: sqlite3.Connection) -> None:
-    connection.executemany(_DISCARD, [(id_,) for id_ in task_ids])
+    ids = [(id_,) for id_ in task_ids]
+    connection.executemany(_DISCARD, ids)
+    connection.executemany(_DISCARD_SAVES, ids)
 
 
 def _orphans(connection: sqlite3.Connection) -> list[TaskId]:

@@ -1,4 +1,4 @@
-"""The whole store: one database, its lock, and the four ports on it."""
+"""The whole store: one database, its lock, and the five ports on it."""
 
 from __future__ import annotations
 
@@ -9,12 +9,13 @@ from dataclasses import dataclass
 from io import FileIO
 from pathlib import Path
 
-from daemon.engine.ports import Ledger, Outbox, Shelf, Watchlist
+from daemon.engine.ports import Ledger, Outbox, Saves, Shelf, Watchlist
 from daemon.store.backup import back_up
 from daemon.store.database import Database
 from daemon.store.ledger import SqliteLedger
 from daemon.store.opening import lock, open_database
 from daemon.store.outbox import SqliteOutbox
+from daemon.store.saves import SqliteSaves
 from daemon.store.shelf import FileShelf
 from daemon.store.watchlist import SqliteWatchlist
 
@@ -28,6 +29,7 @@ class Store:
     outbox: Outbox
     ledger: Ledger
     shelf: Shelf
+    saves: Saves
     database: Database
     lock: FileIO
 
@@ -71,6 +73,7 @@ async def open_store(path: Path, *, on_commit: Callable[[float, int], None] | No
         outbox=SqliteOutbox(database),
         ledger=SqliteLedger(database),
         shelf=shelf,
+        saves=SqliteSaves(database),
         database=database,
         lock=held,
     )

@@ -14,12 +14,14 @@ from daemon.core.event import Event
 from daemon.core.ids import TaskId
 from daemon.core.observation import Json, Output
 from daemon.core.record import Added, Claim, Owed, StoredResult, TaskQuery, TaskRecord
+from daemon.core.saving import Save
 from daemon.core.task import Task
 from daemon.engine.ports import Ending
 from daemon.store import billing, newcomers
 from daemon.store.database import Database
 from daemon.store.owing import owe, write_event
 from daemon.store.rows import SELECT_LIVE, SELECT_TASK, error_text, legible, live_tasks, outputs_text, task_record
+from daemon.store.saves import owe_saves
 
 CHUNK_ROWS = 2_000
 NOTE_ROWS = 500
@@ -113,9 +115,11 @@ class SqliteWatchlist:
         """Commit the intent of a billing request; False where there is an intent or a result."""
         return await self._database.change(partial(billing.intend, task_id, at))
 
-    async def store_result(self, task_id: TaskId, outputs: Sequence[Output], body: Json, at: float) -> None:
+    async def store_result(
+        self, task_id: TaskId, outputs: Sequence[Output], body: Json, at: float, saves: Sequence[Save] = ()
+    ) -> None:
         """Record the answer of the billing request."""
-        await self._database.change(partial(billing.store, task_id, outputs, body, at))
+        await self._database.change(partial(billing.store, task_id, outputs, body, at, saves=saves))
 
     async def withdraw_result(self, task_id: TaskId) -> None:
         """Forget an intent that billed nothing."""
@@ -169,6 +173,7 @@ def _finish(ending: Ending, connection: sqlite3.Connection) -> bool:
         return False
     write_event(connection, ending.event)
     owe(connection, ending.owed, ending.event.created_at)
+    owe_saves(connection, ending.saves, ending.ended_at)
     return True
 
 

@@ -63,6 +63,6 @@ def _whither(location: str | None) -> str:
     try:
         bare = URL(location).with_query(None).with_fragment(None)
         shown = str(bare.with_user(None) if bare.host else bare)
-    except ValueError:
+    except (ValueError, IndexError):
         return " with an unreadable Location"
     return f" to {shown[:_LOCATION_LIMIT]}"

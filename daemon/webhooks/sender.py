@@ -72,7 +72,7 @@ class HttpSender:
             return _never_sent(Refusal.TARGET_NOT_ALLOWED, complaint)
         try:
             url = URL(endpoint.url)
-        except ValueError:
+        except (ValueError, IndexError):
             return _never_sent(Refusal.TARGET_NOT_ALLOWED, "the URL cannot be read")
         seen = await self._post(way.session, url, endpoint, event)
         return receipt(seen, self._now_at())

@@ -70,7 +70,7 @@ async def test_registration_is_described_by_the_model_that_checks_it(document):
 
     assert list(schema["properties"]) == [
         "provider", "remote_id", "submission", "status_url", "webhook", "model", "params", "metadata", "created_at",
-        "deadline", "first_poll_after", "fetch_result", "events",
+        "deadline", "first_poll_after", "fetch_result", "save_outputs", "events",
     ]  # fmt: skip
     assert schema["additionalProperties"] is False
     assert schema["examples"]

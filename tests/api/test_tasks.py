@@ -337,7 +337,13 @@ async def test_a_list_is_filtered(api):
     assert [task["model"] for task in by_status["data"]] == ["b"]
     assert [task["model"] for task in by_model["data"]] == ["a"]
     assert by_status["data"][0]["outputs"] == [
-        {"url": "https://cdn.example.com/a.mp4", "kind": "video", "needs_auth": False, "expires_at": None}
+        {
+            "url": "https://cdn.example.com/a.mp4",
+            "kind": "video",
+            "needs_auth": False,
+            "expires_at": None,
+            "saved": None,
+        }
     ]
 
 

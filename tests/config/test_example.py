@@ -58,7 +58,7 @@ def test_every_setting_stands_in_the_example_with_its_default(field):
 
 
 def test_no_line_of_the_example_is_unknown():
-    known = {field.path.rpartition(".")[2] for field in fields()} | {"api_key", "rate", "preset"}
+    known = {field.path.rpartition(".")[2] for field in fields()} | {"api_key", "rate", "preset", "save_outputs"}
 
     assert {found["key"] for found in map(SETTING.match, TEXT.splitlines()) if found} <= known
 

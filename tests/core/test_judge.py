@@ -8,13 +8,25 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from daemon.core.cadence import SteadyCadence
+from daemon.core.cadence import Plan
 from daemon.core.ids import TaskId
 from daemon.core.judge import Finish, Patience, Wait, judge, overdue
 from daemon.core.observation import Ended, Missed, Pending, TaskError
 from daemon.core.task import LIVE, TRANSITIONS, LaneName, Miss, Status, Task, Wish
 
-CADENCE = SteadyCadence(typical=90.0, price=0.15, min_gap=2.0, max_gap=30.0)
+
+class Steady:
+    """A cadence of one gap, so that what the judge adds is plain to see."""
+
+    gap = 4.0
+
+    def first(self, task, now):
+        return Plan(delay=self.gap, reason="steady")
+
+    next = first
+
+
+CADENCE = Steady()
 PATIENCE = Patience(grace=60.0, answers=3, backoff=2.0)
 FOR_EVER = 1e9
 
@@ -237,7 +249,7 @@ def test_an_absurd_hint_is_clamped_to_an_hour():
     assert verdict(task(), Pending(status=Status.RUNNING, hint=1e9)).delay == 3600.0
 
 
-def test_successful_polls_do_not_grow_the_gap():
+def test_the_judge_adds_nothing_to_the_gap_between_good_answers():
     current, now, delays = task(born=-60.0), 0.0, []
     for _ in range(50):
         answer = verdict(current, Pending(status=Status.RUNNING), now=now)

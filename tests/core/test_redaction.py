@@ -116,8 +116,8 @@ PIECES = ["data:", "data:" + "a" * 127, "data:" + "a" * 127 + "/" + "b" * 127, "
 
 @pytest.mark.parametrize("piece", PIECES)
 @pytest.mark.parametrize("head", ["data:", "x;base64,", "x"])
-def test_no_text_of_a_quarter_mebibyte_costs_20_ms(piece: str, head: str) -> None:
-    assert slowest(head + " " + piece * (256 * 1024 // len(piece))) < 0.02
+def test_no_text_of_a_quarter_mebibyte_costs_50_ms(piece: str, head: str) -> None:
+    assert slowest(head + " " + piece * (256 * 1024 // len(piece))) < 0.05
 
 
 @given(pieces=st.lists(st.sampled_from(PIECES), min_size=1, max_size=4), head=st.sampled_from(["data:", "x;base64, "]))

@@ -1,4 +1,4 @@
-"""Ids, spans of time and the first cadence."""
+"""Ids and spans of time."""
 
 from __future__ import annotations
 
@@ -8,11 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from daemon.core.cadence import SteadyCadence
 from daemon.core.ids import crockford, delivery_id, event_id, task_id, uuid7
 from daemon.core.span import seconds, spoken
 from daemon.core.wall import rfc3339
-from tests.core.test_judge import task
 
 
 @given(st.floats(0, 4e9), st.floats(0, 4e9), st.integers(0, (1 << 74) - 1), st.integers(0, (1 << 74) - 1))
@@ -61,27 +59,3 @@ def test_spans_of_whole_seconds_are_spoken_so_that_they_read_back(value):
 
 def test_times_are_shown_in_utc_with_milliseconds():
     assert rfc3339(1763755900.5129) == "2025-11-21T20:11:40.512Z"
-
-
-@given(st.floats(1, 1e5), st.floats(0.001, 100), st.floats(0.5, 30), st.floats(30, 600), st.floats(0, 1e6))
-def test_a_plan_keeps_min_gap_always_and_the_gap_never_grows(typical, price, min_gap, max_gap, age):
-    cadence = SteadyCadence(typical=typical, price=price, min_gap=min_gap, max_gap=max_gap)
-
-    first, following = cadence.first(task(), age), cadence.next(task(), age)
-
-    assert first.delay >= min_gap
-    assert following.delay >= min_gap
-    assert cadence.gap <= max_gap
-
-
-def test_the_first_poll_is_late_and_says_why():
-    plan = SteadyCadence(typical=90, price=0.15, min_gap=2, max_gap=30).first(task(), 1.0)
-
-    assert plan.delay == pytest.approx(35.0)
-    assert "40 %" in plan.reason
-
-
-def test_a_job_that_is_old_already_is_polled_after_the_smallest_gap():
-    plan = SteadyCadence(typical=90, price=0.15, min_gap=2, max_gap=30).first(task(), 500.0)
-
-    assert plan.delay == 2

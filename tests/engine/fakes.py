@@ -6,10 +6,11 @@ import asyncio
 import random
 from collections.abc import Callable, Coroutine
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from daemon.core.breaker import Breaker, Temper
-from daemon.core.cadence import SteadyCadence
+from daemon.core.cadence import Bounds, LearnedCadence
 from daemon.core.delivery import Accepted, DeliveryState
 from daemon.core.endpoint import Endpoint
 from daemon.core.errors import KeyReused
@@ -17,6 +18,7 @@ from daemon.core.judge import Patience
 from daemon.core.lane import Lane, Pace
 from daemon.core.observation import Pending
 from daemon.core.record import Added, Admission, Application, DeliveryRecord, EndpointState, FeedItem, StoredResult
+from daemon.core.saving import Access, Copied, SaveBounds, SaveRecord, SaveState
 from daemon.core.signing import encode_secret, hmac_key
 from daemon.core.task import Status
 from daemon.engine.account import Account, AccountFacts
@@ -24,6 +26,9 @@ from daemon.engine.applying import as_task
 from daemon.engine.clock import Clock, Dice
 from daemon.engine.courier import Courier
 from daemon.engine.desk import TaskDesk
+from daemon.engine.downloads import Downloads
+from daemon.engine.ports import SaveSettled
+from daemon.engine.room import Room
 from daemon.engine.watcher import Watcher
 
 EPOCH = 1_763_755_800.0
@@ -57,6 +62,7 @@ class MemoryStore:
     def __init__(self) -> None:
         self.tasks, self.events, self.deliveries, self.attempts = {}, [], {}, {}
         self.results, self.claims, self.saved_lanes, self.saved_endpoints, self.files = {}, {}, {}, {}, {}
+        self.saves, self.dropped = {}, []
         self.writes = 0
 
     async def _commit(self):
@@ -111,6 +117,7 @@ class MemoryStore:
             event_id=ending.event.id,
         )
         self._publish(ending.event, ending.owed)
+        self._owe(ending.saves)
         return True
 
     async def tell(self, task, shift, events, owed):
@@ -143,8 +150,9 @@ class MemoryStore:
         self.results[task_id] = StoredResult(task_id=task_id, intended_at=at, stored_at=None, outputs=(), body=None)
         return True
 
-    async def store_result(self, task_id, outputs, body, at):
+    async def store_result(self, task_id, outputs, body, at, saves=()):
         await self._commit()
+        self._owe(saves)
         self.results[task_id] = replace(self.results[task_id], stored_at=at, outputs=tuple(outputs), body=body)
 
     async def withdraw_result(self, task_id):
@@ -172,6 +180,9 @@ class MemoryStore:
         return delivery, next(e for e in self.events if e.id == delivery.event_id)
 
     async def settle(self, settled):
+        return await (self.settle_save(settled) if isinstance(settled, SaveSettled) else self._settle(settled))
+
+    async def _settle(self, settled):
         await self._commit()
         d = settled.delivery
         self.attempts.setdefault(d.id, []).append(settled.attempt)
@@ -221,7 +232,52 @@ class MemoryStore:
             self.attempts.get(d.id, []),
         )  # fmt: skip
 
+    # Saves
+
+    def _owe(self, saves):
+        for save in saves:
+            known = self.saves.get(save.key)
+            if known is None:
+                self.saves[save.key] = (save, SaveRecord(number=save.number, state=SaveState.PENDING))
+            elif known[1].state is not SaveState.SAVED and known[0].url != save.url:
+                has_failed = known[1].state is SaveState.FAILED
+                tries = 0 if has_failed else known[0].tries
+                reason = None if has_failed else known[1].reason
+                record = SaveRecord(number=save.number, state=SaveState.PENDING, reason=reason)
+                self.saves[save.key] = (replace(save, tries=tries), record)
+
+    async def owe(self, saves, at):
+        await self._commit()
+        self._owe(saves)
+        return [self.saves[save.key][1] for save in saves]
+
+    async def pending(self, task_id, number):
+        save, record = self.saves.get(f"{task_id}/{number}", (None, None))
+        return save if record is not None and record.state is SaveState.PENDING else None
+
+    async def settle_save(self, settled):
+        await self._commit()
+        known = self.saves.get(settled.save.key)
+        if known is not None and known[1].state is SaveState.PENDING:
+            self.saves[settled.save.key] = (replace(known[0], tries=settled.save.tries), settled.record)
+        return known is not None
+
+    async def used(self):
+        return 0
+
     # Shelf
+
+    async def draft(self, task_id, number):
+        return Path(f"/nowhere/{task_id}/{number}.part")
+
+    async def adopt(self, task_id, number):
+        return True
+
+    async def drop_draft(self, task_id, number):
+        self.dropped.append(f"{task_id}/{number}")
+
+    async def discard(self, task_ids):
+        self.saves = {k: v for k, v in self.saves.items() if v[0].task_id not in task_ids}
 
     async def keep(self, task_id, number, inline):
         self.files[task_id, number] = inline
@@ -231,6 +287,7 @@ class ScriptedProvider:
     """Answers what the script says for the n-th poll of a remote id; logs every request with its time."""
 
     unknown_words = ()
+    reading_troubles = ()
     party = 1
     bills = True
 
@@ -268,6 +325,11 @@ class ScriptedProvider:
     def tell_many(self, tasks):
         return {task.id: Pending(status=Status.RUNNING) for task in tasks}
 
+    async def access(self, url):
+        return (
+            Access(url=url, headers={"Authorization": "Bearer k"}) if url.startswith("https://api.example/") else None
+        )
+
     async def result(self, task):
         self.results.append(task.remote_id)
         answer = self.result_answer
@@ -275,6 +337,23 @@ class ScriptedProvider:
 
     def times(self, remote_id):
         return [t for t, r in self.polls if r == remote_id]
+
+
+class ScriptedFetcher:
+    """Answers what the script says for the n-th try of an output; logs every try with its time and link."""
+
+    def __init__(self, script=None, *, took=0.5):
+        self.script = script or (lambda save, n: Copied(size=7, sha256="ab", content_type="video/mp4", seconds=0.5))
+        self.took = took
+        self.tries = []
+        self.accesses = {}
+
+    async def fetch(self, save, part, *, bounds, home, access, grows):
+        self.tries.append((asyncio.get_running_loop().time(), save.key, save.url))
+        self.accesses[save.key] = (home, await access(save.url) if save.needs_auth else None)
+        n = sum(1 for _, key, _ in self.tries if key == save.key)
+        await asyncio.sleep(self.took)
+        return self.script(save, n)
 
 
 class ScriptedSender:
@@ -296,13 +375,16 @@ class Tally:
     """An Observer that remembers."""
 
     def __init__(self):
-        self.polls, self.crashes, self.attempts = [], [], []
+        self.polls, self.crashes, self.attempts, self.saves = [], [], [], []
 
     def polled(self, lane, result, *, lateness, seconds):
         self.polls.append((lane, str(result), lateness))
 
     def ended(self, lane, outcome, *, polls, delay):
         pass
+
+    def saved(self, lane, result, *, size, seconds):
+        self.saves.append((lane, str(result), size))
 
     def attempted(self, endpoint, result, *, seconds, first_after):
         self.attempts.append((endpoint, str(result), first_after))
@@ -340,8 +422,14 @@ class World:
             origin=lambda url: "/".join(url.split("/")[:3]), clock=self.clock, dice=dice, observer=self.tally,
             max_in_flight=delivery_cap,
         )  # fmt: skip
+        self.fetcher = ScriptedFetcher()
+        self.room = Room(bounds=SaveBounds(schedule=(5.0, 30.0, 120.0)), free=lambda: 10**12, now=loop.time)
+        self.downloads = Downloads(
+            saves=self.store, shelf=self.store, fetcher=self.fetcher, room=self.room, alert=self.courier.alert,
+            clock=self.clock, dice=dice, observer=self.tally, max_in_flight=8,
+        )  # fmt: skip
         self.watcher = Watcher(
-            watchlist=self.store, shelf=self.store, courier=self.courier, clock=self.clock, dice=dice,
+            watchlist=self.store, shelf=self.store, courier=self.courier, downloads=self.downloads, clock=self.clock, dice=dice,
             observer=self.tally, max_in_flight=cap,
         )  # fmt: skip
         self.desk = TaskDesk(self.watcher, self.store, self.store, clock=self.clock, dice=dice, max_tasks=max_tasks)
@@ -356,7 +444,9 @@ class World:
         )  # fmt: skip
         self.watcher.accounts[name] = Account(
             lane=lane, provider=provider, patience=Patience(backoff=min_gap), facts=facts,
-            cadence=SteadyCadence(typical=typical, price=0.15, min_gap=min_gap, max_gap=30.0),
+            cadence=LearnedCadence(
+                typical=typical, price=0.15, bounds=Bounds(min_gap=min_gap, max_gap=30.0, retention=86400.0)
+            ),
         )  # fmt: skip
         self.watcher.pump.add(lane)
         return provider
@@ -373,6 +463,7 @@ class World:
             for run in (
                 self.watcher.pump.run(),
                 self.courier.pump.run(),
+                self.downloads.pump.run(),
                 self.watcher.run_sweeps(),
                 self.courier.run_alerts(),
             )

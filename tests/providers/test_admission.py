@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from daemon.core.errors import HostNotAllowed, InvalidRegistration
@@ -244,6 +244,7 @@ urls = (
 )
 
 
+@example(url="https://[::1]@", place="status_url", remote_id="", model="")
 @settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(
     url=urls,

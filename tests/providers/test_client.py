@@ -135,8 +135,8 @@ async def test_an_answer_past_32_kib_is_read_off_the_loop(
 
     threads: list[threading.Thread] = []
     provider: HttpProvider = connect("amux")
-    words = provider.account.definition.status.states
-    vars(words)["table"] = Words(words.table)
+    spec = provider.account.definition.status
+    vars(spec)["meanings"] = Words(spec.meanings)
     server.answers = [answer({"status": "in_progress", "list": [0] * (size // 3)})]
 
     assert isinstance(await provider.poll(make_task()), Pending)
@@ -482,3 +482,28 @@ async def test_a_closed_session_is_a_bug_not_weather(connect, session: aiohttp.C
 
     with pytest.raises(RuntimeError):
         await provider.poll(make_task())
+
+
+async def test_an_answer_that_cannot_be_read_is_told_by_its_shape_and_logged_once(
+    connect, server, make_task, logged
+) -> None:
+    server.answers = [answer({"state": secret, "n": n}) for n, secret in enumerate(("private", "words", "here"))]
+    provider: HttpProvider = connect("amux")
+
+    for _ in range(3):
+        missed(await provider.poll(make_task()), Miss.UNREADABLE)
+
+    assert provider.reading_troubles == (
+        "HTTP 200 without a status word; the body is {state: text, n: integer}",
+    )  # fmt: skip
+    assert [(line["event"], line["shape"]) for line in logged] == [("provider.unreadable", "{state: text, n: integer}")]
+
+
+async def test_only_the_last_5_reading_troubles_are_kept(connect, server, make_task) -> None:
+    server.answers = [answer({"code": 1}, status=http) for http in (200, 201, 202, 203, 206, 207, 208)]
+    provider: HttpProvider = connect("amux")
+
+    for _ in range(7):
+        await provider.poll(make_task())
+
+    assert [told[5:8] for told in provider.reading_troubles] == ["202", "203", "206", "207", "208"]

@@ -100,6 +100,13 @@ async def test_lanes_and_endpoints_are_remembered_and_replaced(store):
     assert await store.ledger.endpoints() == {"default": endpoint}
 
 
+async def test_life_tables_are_remembered_by_lane_and_model(store):
+    await store.ledger.save_durations({("amux", ""): b"1", ("amux", "veo"): b"2"})
+    await store.ledger.save_durations({("amux", "veo"): b"3"})
+
+    assert await store.ledger.durations() == {("amux", ""): b"1", ("amux", "veo"): b"3"}
+
+
 def test_a_secret_is_made_once_and_private(tmp_path):
     path = tmp_path / "state" / "api-token"
 
