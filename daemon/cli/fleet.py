@@ -21,6 +21,13 @@ LANE_COLUMNS: tuple[say.Column, ...] = (
     ("evidence", say.field("evidence")),
     ("last trouble", say.field("last_miss")),
 )
+PRESET_COLUMNS: tuple[say.Column, ...] = (
+    ("preset", say.field("name")),
+    ("title", say.field("title")),
+    ("evidence", say.field("evidence")),
+    ("unverified", say.field("unverified")),
+    ("source", say.field("docs")),
+)
 ENDPOINT_COLUMNS: tuple[say.Column, ...] = (
     ("endpoint", say.field("name")),
     ("url", say.field("url")),
@@ -38,11 +45,38 @@ endpoint = typer.Typer(no_args_is_help=True, help="Endpoints: where the webhooks
 
 @provider.command("list")
 def list_providers(
-    *, as_json: options.AsJson = False, server: options.Server = None, config: options.ConfigFile = None
+    *,
+    presets: Annotated[
+        bool, typer.Option("--presets", help="List every definition that ships instead; asks no daemon.")
+    ] = False,
+    as_json: options.AsJson = False,
+    server: options.Server = None,
+    config: options.ConfigFile = None,
 ) -> None:
-    """List the configured providers."""
+    """List the configured providers, or the presets that ship and what each was written from."""
+    if presets:
+        say.rows(_presets(), PRESET_COLUMNS, as_json=as_json, empty="no preset ships with this installation")
+        return
     found = items(connect(server, config).get("/v1/providers"))
     say.rows(found, LANE_COLUMNS, as_json=as_json, empty="no provider is configured: add a [providers.NAME] table")
+
+
+def _presets() -> list[Object]:
+    from daemon.providers.catalog import Catalog  # noqa: PLC0415 (heavy, and needed here alone)
+
+    catalog = Catalog()
+    shown: list[Object] = []
+    for name in catalog.names:
+        definition = catalog.definition(name)
+        facts: Object = {
+            "name": name,
+            "title": definition.title,
+            "evidence": definition.evidence,
+            "unverified": len(definition.unverified),
+            "docs": definition.docs,
+        }
+        shown.append(facts)
+    return shown
 
 
 @provider.command("show")

@@ -86,7 +86,7 @@ def test_an_unknown_preset_names_the_nearest_and_lists_all(catalog: Catalog) -> 
     told = refusal(catalog, "seacluod", api_key="k")
 
     assert 'did you mean "seacloud"?' in told
-    assert "amux, mixroute, modelmax, seacloud, token360" in told
+    assert all(name in told for name in catalog.names)
 
 
 @pytest.mark.parametrize(
