@@ -19,8 +19,12 @@ from daemon.providers.reading import Reader, Reply
 from daemon.providers.request import Requests
 
 PRESETS = ("amux", "mixroute", "modelmax", "seacloud", "token360")
-FIXTURES = json.loads((Path(__file__).parent / "fixtures.json").read_text("utf-8"))
 FAMILY = {"new-api-envelope": "amux", "new-api-openai": "amux"}
+FIXTURES = [
+    fixture
+    for fixture in json.loads((Path(__file__).parent / "fixtures.json").read_text("utf-8"))
+    if fixture["provider"] in {*PRESETS, *FAMILY}
+]
 NEEDS_MODEL = {"modelmax": "veo-3", "seacloud": "nano_banana_2"}
 
 # Bodies that are not the answer to any request Pollhook sends, and what they are read as all the same.
