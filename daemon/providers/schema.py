@@ -56,7 +56,9 @@ def _any(*kinds: str) -> Callable[[JsonSchemaValue], JsonSchemaValue]:
 
 
 def _items(inner: JsonSchemaValue) -> JsonSchemaValue:
-    return {"anyOf": [{"type": "string"}, inner.get("items", {}), inner]}
+    item = inner.get("items", {})
+    several = {"type": "array", "items": {"anyOf": [{"type": "string"}, item]}}
+    return {"anyOf": [{"type": "string"}, item, several]}
 
 
 def _scalar(_inner: JsonSchemaValue) -> JsonSchemaValue:
