@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from dataclasses import dataclass
-from math import inf, sqrt
+from math import exp, inf, isfinite, sqrt
 from typing import Protocol
 
 from daemon.core.durations import Durations, Law, edges, learned, log_normal
@@ -20,7 +20,9 @@ BLUR = 0.05
 LATE_SHARE = 0.1
 TAIL_FROM = 0.5
 LATE = 0.5
-PRICE_SPAN = 1e4
+PRICE_SPAN = 100.0
+PRICE_HALF_LIFE = 120.0
+RAISE_EVERY = 1.0
 MODELS_KEPT = 200
 
 
@@ -61,16 +63,23 @@ class Density:
     The integral is kept for price 1, so that a price only stretches the steps between checks.
     """
 
-    __slots__ = ("_integral", "_places", "law")
+    __slots__ = ("_integral", "_places", "_risk", "late", "law", "tail")
 
     def __init__(self, law: Law) -> None:
         self.law = law
         self._places = edges()
-        integral = [0.0]
+        integral, risk = [0.0], [0.0]
         for place, rate in enumerate(law.hazard):
             width = self._places[place + 1] - self._places[place]
             integral.append(integral[-1] + sqrt(max(rate, 0.0) / 2) * width)
-        self._integral = integral
+            risk.append(risk[-1] + max(rate, 0.0) * width)
+        self._integral, self._risk = integral, risk
+        self.late, self.tail = law.quantile(LATE_SHARE), law.quantile(TAIL_FROM)
+
+    def share_ended(self, age: float) -> float:
+        """Return the share of tasks that have ended by *age*."""
+        place = min(bisect_right(self._places, age) - 1, len(self.law.hazard) - 1)
+        return 1 - exp(-self._risk[place] - self.law.hazard[place] * (age - self._places[place]))
 
     def after(self, age: float, price: float) -> float:
         """Return the age of the check that follows one at *age*."""
@@ -93,6 +102,7 @@ class LearnedCadence:
 
     def __init__(self, *, typical: float, price: float, bounds: Bounds) -> None:
         self.price = self.floor_price = price
+        self._priced = self._raised = -inf
         self.bounds = bounds
         self.typical = typical
         self.lane = Durations()
@@ -105,22 +115,26 @@ class LearnedCadence:
         """Plan the first poll: late where the job is new, at once where it may well have ended already."""
         density, of = self._density(task.model)
         age = task.age(now)
-        if age > 0 and density.law.share_ended(age) > LATE_SHARE:
+        if age > density.late:
             return Plan(delay=self.bounds.min_gap, reason=f"at once: by {age:.3g} s many of {of} have ended")
         check = density.after(age, self.price)
-        delay = max(self.bounds.min_gap, min(check - age, self.bounds.retention / 2))
-        share = 100 * density.law.share_ended(age + delay)
+        delay = self._bound(check - age)
+        share = 100 * density.share_ended(age + delay)
         return Plan(delay=delay, reason=f"first poll at the {share:.2g} % quantile of {of}")
 
     def next(self, task: Task, now: float) -> Plan:
         """Plan the next poll by the density at this age."""
         density, of = self._density(task.model)
         age = task.age(now)
-        delay = density.after(age, self.price) - age
-        if density.law.share_ended(age) >= TAIL_FROM:
+        check = density.after(age, self.price)
+        delay = check - age if check > age else self.bounds.max_gap
+        if age >= density.tail:
             delay = min(delay, self.bounds.max_gap)
-        delay = max(self.bounds.min_gap, min(delay, self.bounds.retention / 2))
+        delay = self._bound(delay)
         return Plan(delay=delay, reason=f"by the endings of {of} at this age")
+
+    def _bound(self, delay: float) -> float:
+        return max(self.bounds.min_gap, min(delay, self.bounds.retention / 2) if isfinite(delay) else 0.0)
 
     def alive(self, task: Task, now: float) -> None:
         """Learn that *task*, seen alive before, is alive now."""
@@ -134,16 +148,28 @@ class LearnedCadence:
             for table in self._tables(task.model):
                 table.ended(min(task.age(task.seen), task.age(now)), task.age(now), has_succeeded=has_succeeded)
 
-    def throttled(self) -> None:
-        """Raise the price after a 429: every task's gaps stretch alike."""
-        self.price = min(self.price * 1.5, self.floor_price * PRICE_SPAN)
+    def throttled(self, now: float) -> None:
+        """Raise the price after a 429, at most once a second: every task's gaps stretch alike."""
+        if now - self._raised >= RAISE_EVERY:
+            self._raised = now
+            self._set_price(self.price * 1.5, now)
 
-    def paced(self, lateness: float) -> None:
-        """Let the price follow how late polls start: up while the lane cannot keep its plan, slowly down otherwise."""
+    def paced(self, lateness: float, now: float) -> None:
+        """Let the price follow how late polls start for want of rate: up while the lane cannot keep its plan, at most
+        once a second, and back with a half-life of two minutes otherwise.
+        """
         if lateness > max(LATE, 0.1 * self.bounds.min_gap):
-            self.price = min(self.price * 1.03, self.floor_price * PRICE_SPAN)
+            if now - self._raised >= RAISE_EVERY:
+                self._raised = now
+                self._set_price(self.price * 1.03, now)
         else:
-            self.price += (self.floor_price - self.price) * 0.002
+            self._set_price(self.price, now)
+
+    def _set_price(self, price: float, now: float) -> None:
+        fade = 0.5 ** (max(0.0, now - self._priced) / PRICE_HALF_LIFE) if self._priced > -inf else 1.0
+        faded = self.floor_price + (price - self.floor_price) * fade
+        self.price = min(max(faded, self.floor_price), self.floor_price * PRICE_SPAN)
+        self._priced = now
 
     def adopt(self, other: LearnedCadence) -> None:
         """Go on with what *other* has learned, under this one's settings."""
@@ -170,7 +196,9 @@ class LearnedCadence:
             return (self.lane,)
         if model not in self.models:
             if len(self.models) >= MODELS_KEPT:
-                return (self.lane,)
+                least = min(self.models, key=lambda name: self.models[name].changes)
+                del self.models[least]
+                self._kept.pop(least, None)
             self.models[model] = Durations()
         return (self.lane, self.models[model])
 

@@ -13,7 +13,7 @@ from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cache
-from math import erf, exp, log, sqrt
+from math import erf, exp, isfinite, log, sqrt
 
 FIRST_EDGE = 0.25
 BINS_PER_OCTAVE = 8
@@ -103,6 +103,8 @@ class Durations:
         if len(packed) != 1 + 3 * width or packed[:1] != b"\1":
             return None
         columns = [array("d", array("f", packed[1 + k * width : 1 + (k + 1) * width])) for k in range(3)]
+        if not all(isfinite(value) and value >= 0 for column in columns for value in column):
+            return None
         return cls(succeeded=columns[0], failed=columns[1], exposure=columns[2])
 
     def _rescale(self) -> None:

@@ -92,6 +92,10 @@ class Agenda:
             heappop(self._heap)
         return inf
 
+    def first(self) -> str:
+        """Return the first key; ``first_due`` has just answered a finite time."""
+        return self._heap[0][2]
+
     def pop(self) -> str:
         """Remove and return the first key; ``first_due`` has just answered a finite time."""
         key = heappop(self._heap)[2]
@@ -124,6 +128,8 @@ class Lane:
     is_trusted: bool = False
     party: int = 1
     riding: set[str] = field(default_factory=set)
+    loners: set[str] = field(default_factory=set)
+    last_taken: str = ""
     hopefuls: deque[str] = field(default_factory=lambda: deque(maxlen=HOPEFULS))
     _again: dict[str, float] = field(default_factory=dict)
 
@@ -148,14 +154,22 @@ class Lane:
             return None
         key = self._hopeful(now) or self.agenda.pop()
         self.running.add(key)
+        self.last_taken = key
         self.pace.spend(now)
         self.breaker.started(key, now)
         return key
 
     def take_along(self, now: float) -> list[str]:
-        """Return the keys that ride with the one just taken: due now, and costing no slot and no rate of their own."""
+        """Return the keys that ride with the one just taken: due now, and costing no slot and no rate of their own.
+
+        A key that has to be asked alone never rides, nor does anything with it.
+        """
         riders: list[str] = []
-        while len(riders) < self.party - 1 and not self.breaker.is_open and self.agenda.first_due() <= now:
+        if self.party <= 1 or self.breaker.is_open or self.last_taken in self.loners:
+            return riders
+        while (
+            len(riders) < self.party - 1 and self.agenda.first_due() <= now and self.agenda.first() not in self.loners
+        ):
             riders.append(self.agenda.pop())
         self.riding.update(riders)
         return riders

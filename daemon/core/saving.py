@@ -114,13 +114,17 @@ class Copied:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Uncopied:
-    """They do not, and why; ``detail`` is safe to show: no query, no key. ``retry_after`` is a wish, unclamped."""
+    """They do not, and why; ``detail`` is safe to show: no query, no key. ``retry_after`` is a wish, unclamped.
+
+    ``left`` is how many bytes its draft holds on the disk.
+    """
 
     fault: SaveFault
     detail: str
     seconds: float
     http_status: int | None = None
     retry_after: float | None = None
+    left: int = 0
 
     @property
     def blames_server(self) -> bool:

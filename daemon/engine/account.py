@@ -66,9 +66,14 @@ class Account:
     last_miss_at: float | None = None
     trouble_at: float | None = None
     trouble_why: str | None = None
-    parties: Parties = field(default_factory=Parties)
+    parties: Parties = field(init=False)
     forbidden: set[TaskId] = field(default_factory=set)
     heard: float = -inf
+    open_since: float = -inf
+
+    def __post_init__(self) -> None:
+        """Let the parties and the lane know the same loners."""
+        self.parties = Parties(self.lane.loners)
 
     @property
     def name(self) -> str:
@@ -106,10 +111,17 @@ class Account:
             end = told if task.seen < told < now else now
             self.cadence.ended(task, end, has_succeeded=seen.outcome is Status.SUCCEEDED)
 
-    def started_late_by(self, seconds: float, now: float) -> None:
-        """Let the price follow how late polls start, where it is the lane's own rate that holds them up."""
-        if not self.lane.breaker.is_open and self.lane.held_until <= now:
-            self.cadence.paced(seconds)
+    def started(self, task: Task, now: float) -> None:
+        """Let the price follow how late polls start for want of rate.
+
+        What was due before the lane could start at all (a restart, an outage, a hold) says nothing of its rate.
+        """
+        if self.lane.breaker.is_open or self.lane.held_until > now or self.open_since == -inf:
+            self.open_since = inf
+        elif self.open_since == inf:
+            self.open_since = now
+        elif task.next_at > max(self.open_since, self.lane.held_until):
+            self.cadence.paced(now - task.next_at, now)
 
     def blames_key(self, seen: Observation) -> Observation:
         """Return *seen* as the task should hear it: a 403 while the key is in doubt is the key's fault, not its own."""
@@ -125,7 +137,7 @@ class Account:
 
     def _hold(self, seen: Missed, now: float) -> None:
         if _status(seen, Miss.THROTTLED, 429):
-            self.cadence.throttled()
+            self.cadence.throttled(now)
         if _status(seen, Miss.THROTTLED, 429) or seen.retry_after is not None:
             wish = THROTTLED_HOLD if seen.retry_after is None else seen.retry_after
             if wish > HOLD_CAP:

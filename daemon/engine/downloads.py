@@ -75,16 +75,16 @@ class Downloads:
         self._dice = dice
         self._observer = observer
         self._accounts: Mapping[str, Account] = {}
-        self._on_saved: Callable[[TaskId], Awaitable[None]] | None = None
+        self._on_settled: Callable[[TaskId], Awaitable[None]] | None = None
 
     @property
     def bounds(self) -> SaveBounds:
         """The bounds in force."""
         return self.room.bounds
 
-    def join(self, accounts: Mapping[str, Account], on_saved: Callable[[TaskId], Awaitable[None]]) -> None:
-        """Fetch with the keys of *accounts*; *on_saved* hears of every task of which one more output is saved."""
-        self._accounts, self._on_saved = accounts, on_saved
+    def join(self, accounts: Mapping[str, Account], on_settled: Callable[[TaskId], Awaitable[None]]) -> None:
+        """Fetch with the keys of *accounts*; *on_settled* hears of every task one of whose outputs waits no more."""
+        self._accounts, self._on_settled = accounts, on_settled
 
     def saving(self, task: Task) -> Saving:
         """Return what is wanted of the outputs of *task*: as its registration says, else as its lane does."""
@@ -148,7 +148,9 @@ class Downloads:
             access=_keyless if account is None else account.provider.access,
             grows=self.room.of(save.key),
         )
-        if isinstance(fetched, Copied) and not await self._shelf.adopt(save.task_id, save.number):
+        if isinstance(fetched, Uncopied):
+            self.room.keep(save.key, fetched.left)
+        elif not await self._shelf.adopt(save.task_id, save.number):
             return Uncopied(fault=SaveFault.NO_ROOM, detail="its draft is gone from the disk", seconds=fetched.seconds)
         return fetched
 
@@ -173,8 +175,7 @@ class Downloads:
         match verdict:
             case Kept():
                 self.room.settle(save.key)
-                if self._on_saved is not None:
-                    await self._on_saved(save.task_id)
+                await self._wake(save.task_id)
                 return None
             case TryAgain():
                 return verdict.delay
@@ -182,9 +183,14 @@ class Downloads:
                 self.room.leave(save.key)
                 await self._shelf.drop_draft(save.task_id, save.number)
                 self._give_up(save, verdict.reason)
+                await self._wake(save.task_id)
                 return None
             case _:
                 assert_never(verdict)
+
+    async def _wake(self, task_id: TaskId) -> None:
+        if self._on_settled is not None:
+            await self._on_settled(task_id)
 
     def _give_up(self, save: Save, reason: str) -> None:
         log.warning("output.failed", task=save.task_id, output=save.number, lane=save.lane, why=reason)

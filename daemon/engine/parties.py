@@ -37,11 +37,14 @@ class _Party:
 
 
 class Parties:
-    """Polls tasks of one lane, together where they can; a task once left out of an answer is asked for alone."""
+    """Polls tasks of one lane, together where they can; a task once left out of an answer is asked for alone.
 
-    def __init__(self) -> None:
+    *loners* is the lane's own set: a key in it takes a slot and its share of the rate, and never rides.
+    """
+
+    def __init__(self, loners: set[str]) -> None:
         self._open: _Party | None = None
-        self._loners: set[TaskId] = set()
+        self._loners = loners
 
     def forget(self, task_id: TaskId) -> None:
         """Forget a task that has ended."""

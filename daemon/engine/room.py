@@ -38,6 +38,10 @@ class Room:
         """Count the draft *key* as saved."""
         self._saved += self._gathering.pop(key, 0)
 
+    def keep(self, key: str, size: int) -> None:
+        """Count the draft *key*, whose try is over, as the bytes it holds, whatever had been announced for it."""
+        self._gathering[key] = size
+
     def leave(self, key: str) -> None:
         """Forget the draft *key*, which is deleted."""
         self._gathering.pop(key, None)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import replace
+from math import inf
 from typing import assert_never
 
 import structlog
@@ -91,6 +92,7 @@ class Watcher:
         told = await account.parties.poll(provider, task)
         seen = told.seen
         if task.id not in self.live:
+            account.parties.forget(task.id)
             return None
         self._count(account, task, seen, started=started)
         if told.speaks and account.provider is provider:
@@ -110,11 +112,7 @@ class Watcher:
             late = [end for end in late if end.task.id not in account.lane.running]
             for start in range(0, len(late), SWEEP_BATCH):
                 batch = late[start : start + SWEEP_BATCH]
-                await asyncio.gather(*(self._finish(account, end.task, self._end_of(end)) for end in batch))
-
-    def _end_of(self, end: Finish) -> Ended:
-        """Prefer the end that was seen, and waits for its outputs, to our deadline."""
-        return self._holding.held(end.task.id) or end.ended
+                await asyncio.gather(*(self._finish(account, end.task, self._holding.told(end)) for end in batch))
 
     async def run_sweeps(self) -> None:
         """Sweep until cancelled."""
@@ -126,7 +124,7 @@ class Watcher:
         result = seen.miss if isinstance(seen, Missed) else seen.outcome if isinstance(seen, Ended) else seen.status
         lateness, seconds = max(0.0, started - task.next_at), self._clock.now() - started
         self._observer.polled(account.name, result, lateness=lateness, seconds=seconds)
-        account.started_late_by(lateness, started)
+        account.started(task, started)
 
     def _heed(self, account: Account, task: Task, seen: Observation) -> None:
         trouble = account.heed(task, seen, now=self._clock.now(), now_at=self._clock.now_at())
@@ -142,6 +140,7 @@ class Watcher:
         told = self._with_provider_times(task, seen)
         if self._holding.held(task.id) is None:
             account.learn(told, seen, now=self._clock.now(), shift=self._clock.shift)
+        seen = self._holding.reading(task.id, seen)
         verdict = judge(
             told,
             seen,
@@ -156,7 +155,7 @@ class Watcher:
                 return await self._wait_on(task, verdict)
             case Finish():
                 if isinstance(seen, Missed):
-                    await self._finish(account, verdict.task, self._end_of(verdict))
+                    await self._finish(account, verdict.task, self._holding.told(verdict))
                     return None
                 return await self._end(account, verdict.task, verdict.ended)
             case _:
@@ -178,16 +177,16 @@ class Watcher:
             fetched = await self.results.complete(account.provider, task, ended)
             if isinstance(fetched, NotYet):
                 self._heed(account, task, fetched.seen)
-                return await self._decide(account, replace(task, polls=task.polls - 1), fetched.seen)
+                return await self._decide(account, replace(task, polls=task.polls - 1, seen=-inf), fetched.seen)
             ended = fetched
         held = await self._holding.hold(task, ended)
         if held is not None:
-            return await self._decide(account, replace(task, polls=task.polls - 1), held)
+            return await self._decide(account, replace(task, polls=task.polls - 1, seen=-inf), held)
         await self._finish(account, task, ended)
         return None
 
     async def _release(self, task_id: TaskId) -> None:
-        """Tell an end that waited for its outputs, once none is missing."""
+        """Tell an end that waited for its outputs, once none is pending."""
         task, ended = self.live.get(task_id), self._holding.held(task_id)
         if task is None or ended is None:
             return

@@ -143,7 +143,8 @@ class _Trip:
         await self._stream(response)
         total = self.draft.marks.total
         if total is not None and self.draft.size != total:
-            await self._on_disk(lambda: self.draft.begin(None, None))
+            if response.status != _PART or self.draft.size > total:
+                await self._on_disk(lambda: self.draft.begin(None, None))
             raise _Refused(SaveFault.PROTOCOL, f"the parts make {self.draft.size} bytes where {total} were announced")
         if not self.draft.size:
             raise _Refused(SaveFault.NOT_THE_OUTPUT, "the answer is empty", status=response.status)
@@ -167,7 +168,10 @@ class _Trip:
         if not fits or (known is not None and found is not None and found[2] not in ("*", str(known))):
             await self._on_disk(lambda: self.draft.begin(None, None))
             raise _Refused(SaveFault.PROTOCOL, "the answer is another part than the one asked for", status=_PART)
-        self._require_room(self.draft.size + (response.content_length or 0))
+        total = int(found[2]) if found is not None and found[2] != "*" else None
+        if known is None and total is not None:
+            await self._on_disk(lambda: self.draft.expect(total))
+        self._require_room(max(self.draft.size + (response.content_length or 0), total or 0))
 
     async def _stream(self, response: aiohttp.ClientResponse) -> None:
         loop, seen = asyncio.get_running_loop(), 0

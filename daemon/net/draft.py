@@ -60,7 +60,12 @@ class Draft:
         self._file.truncate(0)
         self.size, self._digest = 0, hashlib.sha256()
         self.marks = replace(self._fresh, validator=validator, total=total)
-        self._beside.write_text(json.dumps(asdict(self.marks)), encoding="utf-8")
+        self._note()
+
+    def expect(self, total: int) -> None:
+        """Learn how many bytes there are in all."""
+        self.marks = replace(self.marks, total=total)
+        self._note()
 
     def write(self, content: bytes) -> None:
         """Append *content*."""
@@ -79,6 +84,9 @@ class Draft:
     def close(self) -> None:
         """Close the file."""
         self._file.close()
+
+    def _note(self) -> None:
+        self._beside.write_text(json.dumps(asdict(self.marks)), encoding="utf-8")
 
     def _known(self) -> Marks:
         try:

@@ -52,7 +52,8 @@ class ResultSpec(SecondCall):
     ``not_yet`` are HTTP codes that say *not yet*; ``not_yet_when``, where true of the body of a 2xx or 4xx (but 401,
     403 and 429), says so too. ``failed_http`` are HTTP codes by which a task that ended tells here that it has failed;
     only with a JSON body. ``bills``: the provider charges for the request, so it is never repeated on its own;
-    where it is not written, ``when = "asked"`` bills.
+    where it is not written, ``when = "asked"`` bills. It cannot go with ``each``, which asks all items again where one
+    was refused.
     """
 
     when: Literal["succeeded", "asked"] = "succeeded"
@@ -70,6 +71,11 @@ class ResultSpec(SecondCall):
     def _costs_only_who_asks(self) -> ResultSpec:
         if self.bills and self.when != "asked":
             raise ValueError('bills = true needs when = "asked", or every success would cost money unasked')
+        if self.bills and self.each:
+            raise ValueError(
+                "each asks once per item and asks all again where one was refused, so it cannot go with a request that "
+                'bills (bills = true, or when = "asked" without bills = false)'
+            )
         if blamed := sorted(set(self.failed_http) & {401, 403, 429}):
             raise ValueError(f"HTTP {blamed[0]} is never a task's failure")
         return self

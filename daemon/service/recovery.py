@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Container
 from dataclasses import dataclass
 
 import structlog
@@ -47,10 +48,7 @@ class Recovery:
 
     async def _lanes(self) -> None:
         saved = await self.ledger.lanes()
-        for (lane, model), packed in (await self.ledger.durations()).items():
-            table = Durations.unpack(packed)
-            if table is not None and lane in self.watcher.accounts:
-                self.watcher.accounts[lane].cadence.remember(model, table)
+        await recall(self.watcher, self.ledger, self.watcher.accounts)
         for name, account in self.watcher.accounts.items():
             account.lane.pace.forget_burst(self.clock.now())
             if name in saved:
@@ -86,6 +84,14 @@ class Recovery:
                 self.downloads.plan(save, 0.0 if due <= now else min(due, now + DUE_CAP))
             count += len(chunk)
         return count
+
+
+async def recall(watcher: Watcher, ledger: Ledger, lanes: Container[str]) -> None:
+    """Give *lanes* back what was learned in them before."""
+    for (lane, model), packed in (await ledger.durations()).items():
+        table = Durations.unpack(packed)
+        if table is not None and lane in lanes and lane in watcher.accounts:
+            watcher.accounts[lane].cadence.remember(model, table)
 
 
 class LaneKeeper:

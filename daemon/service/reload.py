@@ -12,6 +12,7 @@ from daemon.observe.logs import configure, is_journal
 from daemon.observe.redactor import Redactor
 from daemon.service.accounts import adopt, configured_accounts
 from daemon.service.parts import Parts, retention
+from daemon.service.recovery import recall
 
 _FIXED = ("server", "store", "egress")
 
@@ -28,7 +29,9 @@ async def reload_into(parts: Parts, settings: Settings, redactor: Redactor) -> N
     for secret in secrets(settings):
         redactor.add(secret)
     await parts.book.adopt(settings, parts.store.ledger)
+    newcomers = accounts.keys() - parts.watcher.accounts.keys()
     adopt(parts.watcher, accounts, now=parts.clock.now())
+    await recall(parts.watcher, parts.store.ledger, newcomers)
     parts.watcher.pump.cap = settings.polling.max_in_flight
     parts.courier.pump.cap = settings.delivery.max_in_flight
     parts.downloads.pump.cap = settings.outputs.max_in_flight

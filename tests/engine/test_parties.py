@@ -119,3 +119,21 @@ def test_a_bug_in_a_request_for_many_rests_them_all_and_loses_none():
             assert world.tally.crashes
 
     simulate(main)
+
+
+def test_loners_pay_their_own_slot_and_rate():
+    async def main():
+        async with World() as world:
+            provider = Choir()
+            provider.tell_many = lambda tasks: {}
+            world.lane(provider=provider, rate=1.0, slots=2)
+            for n in range(50):
+                await world.register(f"r{n}")
+            await asyncio.sleep(120)
+
+            times = sorted([t for t, _ in provider.parties] + [t for t, _ in provider.polls])
+            assert len(times) > 60
+            assert min(b - a for a, b in pairwise(times)) > 0.99
+            assert provider.most_out <= 2
+
+    simulate(main)

@@ -820,3 +820,50 @@ def test_closing_the_pump_starts_nothing_more_even_if_a_turn_was_due():
             assert provider.polls == []
 
     simulate(main)
+
+
+def test_an_outage_or_a_restart_does_not_make_polls_dear():
+    async def main():
+        async with World(max_tasks=5000) as world:
+            down = {"until": 400.0}
+
+            def script(remote_id, n):
+                hour = asyncio.get_running_loop().time()
+                return missed(Miss.SERVER_ERROR, 502) if 100 < hour < down["until"] else RUNNING
+
+            provider = world.lane(provider=ScriptedProvider(script))
+            for n in range(300):
+                await world.register(f"r{n}")
+            await asyncio.sleep(700)
+
+            assert provider.polls
+            assert world.watcher.accounts["amux"].cadence.price < 0.2
+
+    simulate(main)
+
+
+def test_a_lane_whose_rate_cannot_carry_its_plan_stretches_all_gaps():
+    async def main():
+        async with World(max_tasks=5000) as world:
+            world.lane(rate=5.0, burst=5.0)
+            for n in range(300):
+                await world.register(f"r{n}")
+            await asyncio.sleep(600)
+
+            assert world.watcher.accounts["amux"].cadence.price > 0.3
+
+    simulate(main)
+
+
+def test_an_end_is_learned_once_though_its_result_is_long_in_coming():
+    async def main():
+        async with World() as world:
+            due = Ended(outcome=Status.SUCCEEDED, result_due=True)
+            provider = world.lane(provider=ScriptedProvider(lambda r, n: due))
+            provider.result_answer = missed(Miss.CONFLICT, 409)
+            added = await world.register("r1", fetch_result=True)
+            await world.desk.wait(added.record.id, 3000)
+
+            assert world.watcher.accounts["amux"].cadence.lane.endings <= 1.01
+
+    simulate(main)
