@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 PIP    := PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_INPUT=1 $(BIN)/python -m pip --quiet
 READY  := $(VENV)/.ready
 
-.PHONY: help demo test check format lock wheel clean
+.PHONY: help demo test check format lock wheel clean bench bench-polls bench-cadence bench-lanes bench-restart bench-latency bench-api
 
 help: ## what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -29,6 +29,11 @@ format: $(READY) ## rewrite the code as `make check` wants it
 wheel: $(READY) ## build the wheel and the sdist into dist/
 	@$(PIP) install build
 	@$(BIN)/python -m build --no-isolation --outdir dist .
+
+bench-polls bench-cadence bench-lanes bench-restart bench-latency bench-api: bench-%: $(READY)
+	@$(BIN)/python -m benchmarks.$* $(ARGS)
+
+bench: bench-polls bench-cadence bench-lanes bench-restart bench-latency bench-api ## every benchmark; ARGS="--quick" for a look
 
 lock: ## write requirements.lock anew from pyproject.toml
 	@$(PYTHON) -m venv build/lock
