@@ -151,7 +151,9 @@ async def test_a_redirect_is_not_followed_and_its_location_is_told_without_what_
     assert not elsewhere.requests
 
 
-@pytest.mark.parametrize("location", ["", "/a?b", "http://[::1", "https://[::1]@", "x" * 5000, "//evil/\x7f", "http:///"])
+@pytest.mark.parametrize(
+    "location", ["", "/a?b", "http://[::1", "https://[::1]@", "x" * 5000, "//evil/\x7f", "http:///"]
+)
 async def test_an_odd_location_is_still_a_redirect(deliver, receive, answer, location):
     receiver = await receive(answer(302, f"Location: {location}"))
 
