@@ -203,10 +203,10 @@ class Downloads:
         self._alert("output.failed", facts)
 
     def _lane(self, name: str) -> Lane:
-        lane = self.pump.lanes.get(name)
+        lane, slots = self.pump.lanes.get(name), max(1, self.pump.cap // 2)
         if lane is None:
-            slots = max(1, self.pump.cap // 2)
             lane = self.pump.add(Lane(name=name, slots=slots, pace=Pace(rate=inf), breaker=Breaker(TEMPER)))
+        lane.slots = slots
         return lane
 
 

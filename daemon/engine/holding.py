@@ -74,7 +74,7 @@ def _refreshed(held: tuple[Output, ...], fresh: tuple[Output, ...]) -> tuple[Out
     if len(held) == len(fresh) == 1 and held[0].kind == fresh[0].kind:
         return fresh
     links = _by_resource(fresh)
-    if len(links) != len(fresh) or links.keys() != _by_resource(held).keys() or len(held) != len(fresh):
+    if not len(links) == len(fresh) == len(held) or links.keys() != _by_resource(held).keys():
         return held
     return tuple(links[_resource(output)] for output in held)
 

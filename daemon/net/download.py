@@ -12,7 +12,7 @@ import errno
 import re
 import time
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import aiohttp
@@ -30,8 +30,7 @@ STEP = 1024 * 1024
 STALL_SECONDS = 30.0
 STALL_BYTES = 4 * 1024
 _REDIRECTING = frozenset({301, 302, 303, 307, 308})
-_FULL = 200
-_PART = 206
+_FULL, _PART = 200, 206
 _RANGE = re.compile(r"bytes (\d{1,18})-\d{1,18}/(\d{1,18}|\*)")
 _MEDIA = re.compile(r"[\w.+-]{1,100}/[\w.+-]{1,100}", re.ASCII)
 _WORDS = frozenset({"text/html", "application/xhtml+xml", "application/json", "application/xml", "text/xml"})
@@ -43,9 +42,7 @@ class _Refused(Exception):
 
     def __init__(self, fault: SaveFault, detail: str, *, status: int | None = None, wish: float | None = None) -> None:
         super().__init__(detail)
-        self.fault = fault
-        self.status = status
-        self.wish = wish
+        self.fault, self.status, self.wish = fault, status, wish
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,7 +69,7 @@ class HttpFetcher:
         grows: Callable[[int], str | None],
     ) -> Fetched:
         """Make one try to bring the bytes of *save* into *part*; see the port. Never raises for weather."""
-        begun = time.monotonic()
+        begun, left = time.monotonic(), 0
         note = Passage(once=False, is_plain=False)
         token = passage.set(note)
         try:
@@ -86,11 +83,12 @@ class HttpFetcher:
                 seconds = time.monotonic() - begun
                 return Copied(size=draft.size, sha256=draft.sha256, content_type=kind, seconds=seconds)
             finally:
+                left = draft.size
                 await in_thread(draft.close)
         except (_Refused, ValueError, aiohttp.ClientError, OSError, Barred, RuntimeError) as error:
             if self.home.closed or self.strangers.closed:
                 raise
-            return _uncopied(error, note, time.monotonic() - begun, bounds.timeout)
+            return replace(_uncopied(error, note, time.monotonic() - begun, bounds.timeout), left=left)
         finally:
             passage.reset(token)
 
@@ -163,15 +161,14 @@ class _Trip:
 
     async def _require_next_part(self, response: aiohttp.ClientResponse) -> None:
         found = _RANGE.fullmatch(response.headers.get("Content-Range", ""))
-        known = self.draft.marks.total
+        known, told = self.draft.marks.total, "*" if found is None else found[2]
         fits = found is not None and int(found[1]) == self.draft.size and self._range()
-        if not fits or (known is not None and found is not None and found[2] not in ("*", str(known))):
+        if not fits or (known is not None and told not in ("*", str(known))):
             await self._on_disk(lambda: self.draft.begin(None, None))
             raise _Refused(SaveFault.PROTOCOL, "the answer is another part than the one asked for", status=_PART)
-        total = int(found[2]) if found is not None and found[2] != "*" else None
-        if known is None and total is not None:
-            await self._on_disk(lambda: self.draft.expect(total))
-        self._require_room(max(self.draft.size + (response.content_length or 0), total or 0))
+        if known is None and told != "*":
+            await self._on_disk(lambda: self.draft.expect(int(told)))
+        self._require_room(max(self.draft.size + (response.content_length or 0), self.draft.marks.total or 0))
 
     async def _stream(self, response: aiohttp.ClientResponse) -> None:
         loop, seen = asyncio.get_running_loop(), 0

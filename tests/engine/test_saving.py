@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import json
+from dataclasses import replace
+
+import pytest
 
 from daemon.core.observation import Ended, Missed, Output, Pending
 from daemon.core.record import ToEndpoint
-from daemon.core.saving import Copied, SaveFault, SaveState, Uncopied
+from daemon.core.saving import Copied, SaveBounds, SaveFault, SaveState, Uncopied
 from daemon.core.task import Miss, Saving, Status
 from tests.engine.fakes import EPOCH, ScriptedProvider, World, simulate
 
@@ -146,6 +149,7 @@ def test_before_event_a_fresh_link_from_the_next_poll_takes_the_place_of_one_tha
 def test_before_event_an_output_that_cannot_be_saved_delays_the_known_end_but_never_loses_it():
     async def main():
         async with World() as world:
+            world.room.bounds = SaveBounds(schedule=(200.0,) * 9)
             world.lane(provider=ScriptedProvider(ends(video())))
             world.fetcher.script = lambda save, n: refused(404)
             await world.register("job", save_outputs=Saving.BEFORE_EVENT, target=DEFAULT)
@@ -154,6 +158,88 @@ def test_before_event_an_output_that_cannot_be_saved_delays_the_known_end_but_ne
             await asyncio.sleep(300)
             assert [event.type for event in endings(world)] == ["task.succeeded"]
             assert len(world.sender.sent) == 1
+
+    simulate(main)
+
+
+@pytest.mark.parametrize(
+    ("later", "deadline"),
+    [
+        (Ended(outcome=Status.FAILED), None),
+        (Ended(outcome=Status.EXPIRED), None),
+        (Pending(status=Status.RUNNING), None),
+        (Pending(status=Status.RUNNING), 30.0),
+        (Missed(miss=Miss.NOT_FOUND, detail="gone", http_status=404), None),
+    ],
+)
+def test_before_event_a_success_that_was_seen_is_the_end_whatever_the_provider_says_later(later, deadline):
+    async def main():
+        async with World() as world:
+            world.lane(provider=ScriptedProvider(lambda remote_id, n: video("a") if n == 1 else later))
+            world.fetcher.took = 90.0
+            added = await world.register("job", save_outputs=Saving.BEFORE_EVENT, deadline=deadline)
+            await asyncio.sleep(20)
+            assert not endings(world)
+            await asyncio.sleep(180)
+            assert [event.type for event in endings(world)] == ["task.succeeded"]
+            assert [output.url for output in world.store.tasks[added.record.id].outputs] == ["https://cdn.example/a"]
+            assert states(world) == {"0": SaveState.SAVED}
+
+    simulate(main)
+
+
+@pytest.mark.parametrize(
+    ("later", "told"),
+    [
+        (("b?s=2", "a?s=2"), ["a?s=2", "b?s=2"]),
+        (("b?s=2",), ["a?s=1", "b?s=1"]),
+        (("b?s=2", "c?s=2"), ["a?s=1", "b?s=1"]),
+        (("a?s=2", "a?s=3"), ["a?s=1", "b?s=1"]),
+        (("a?s=2", "b?s=2", "c?s=2"), ["a?s=1", "b?s=1"]),
+        (("a?s=2", "b?s=2", "b?s=3"), ["a?s=1", "b?s=1"]),
+    ],
+)
+def test_before_event_fresh_links_in_another_order_keep_the_numbers_of_the_first_end(later, told):
+    async def main():
+        async with World() as world:
+            first = video("a?s=1", "b?s=1")
+            world.lane(provider=ScriptedProvider(lambda remote_id, n: first if n == 1 else video(*later)))
+            world.fetcher.script = lambda save, n: refused(500) if save.number == 1 and n == 1 else copied(save, n)
+            added = await world.register("job", save_outputs=Saving.BEFORE_EVENT)
+            await asyncio.sleep(100)
+            outputs = world.store.tasks[added.record.id].outputs
+            assert [output.url.rpartition("/")[2] for output in outputs] == told
+            paths = {(key[-1], url.rpartition("/")[2].partition("?")[0]) for _, key, url in world.fetcher.tries}
+            assert paths == {("0", "a"), ("1", "b")}
+
+    simulate(main)
+
+
+def test_before_event_an_output_that_failed_for_good_holds_nothing_up():
+    async def main():
+        async with World() as world:
+            world.lane(provider=ScriptedProvider(ends(video("a", "b"))))
+            world.fetcher.script = lambda save, n: copied(save, n) if save.number else refused(200, SaveFault.TOO_LARGE)
+            await world.register("job", save_outputs=Saving.BEFORE_EVENT, target=DEFAULT)
+            await asyncio.sleep(100)
+            (sent,) = world.sender.sent
+            assert sent[0] < world.fetcher.tries[-1][0] + 1.0
+            assert states(world) == {"0": SaveState.FAILED, "1": SaveState.SAVED}
+
+    simulate(main)
+
+
+def test_before_event_the_end_is_told_when_its_last_pending_output_is_given_up():
+    async def main():
+        async with World() as world:
+            world.lane(provider=ScriptedProvider(ends(video())))
+            world.fetcher.script = lambda save, n: refused(404)
+            await world.register("job", save_outputs=Saving.BEFORE_EVENT, target=DEFAULT)
+            await asyncio.sleep(400)
+            (sent,) = world.sender.sent
+            last = world.fetcher.tries[-1][0] + world.fetcher.took
+            assert last <= sent[0] < last + 0.1
+            assert states(world) == {"0": SaveState.FAILED}
 
     simulate(main)
 
@@ -211,6 +297,23 @@ def test_links_that_expire_soon_go_first():
     simulate(main)
 
 
+def test_a_bound_of_downloads_that_is_raised_later_holds_for_a_lane_that_is_there_already():
+    async def main():
+        async with World() as world:
+            world.downloads.pump.cap = 2
+            world.lane(provider=ScriptedProvider(lambda remote_id, n: video(*(f"{remote_id}{i}" for i in range(6)))))
+            world.fetcher.took = 30.0
+            await world.register("a", save_outputs=Saving.AFTERWARDS)
+            await asyncio.sleep(10)
+            assert len(world.fetcher.tries) == 1
+            world.downloads.pump.cap = 8
+            await world.register("b", save_outputs=Saving.AFTERWARDS)
+            await asyncio.sleep(60)
+            assert len(world.fetcher.tries) > 4
+
+    simulate(main)
+
+
 def test_only_an_output_that_needs_the_key_is_fetched_with_it_and_only_where_it_may_go():
     async def main():
         async with World() as world:
@@ -243,6 +346,27 @@ def test_the_shelf_bound_and_the_free_space_hold_over_all_downloads_together():
             assert other(11) is None
             room.free = lambda: 100
             assert "free bytes" in other(12)
+
+    simulate(main)
+
+
+def test_after_a_failed_try_only_the_bytes_of_its_draft_take_room():
+    async def main():
+        async with World() as world:
+            world.lane(provider=ScriptedProvider(ends(video())))
+            total = world.room.bounds.max_total
+
+            def announced(save, n):
+                assert world.room.of(save.key)(total) is None
+                return replace(refused(500), left=40)
+
+            world.fetcher.script = announced
+            await world.register("job", save_outputs=Saving.AFTERWARDS)
+            await asyncio.sleep(4)
+            assert len(world.fetcher.tries) == 1
+            other = world.room.of("other")
+            assert "max_total" in other(total - 39)
+            assert other(total - 40) is None
 
     simulate(main)
 

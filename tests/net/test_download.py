@@ -208,6 +208,44 @@ async def test_parts_that_do_not_make_the_announced_length_are_no_output(hosts, 
     assert "were announced" in got.detail
 
 
+async def test_a_length_that_only_a_later_part_tells_holds_and_a_short_part_is_gone_on_from(hosts, fetch):
+    content, came = bytes(range(250)) * 4, asyncio.Event()
+
+    def grows(size):
+        if size >= 100:
+            came.set()
+
+    async def windows(request):
+        head = {"Content-Type": "video/mp4", "ETag": '"v1"'}
+        if "Range" in request.headers:
+            start = int(request.headers["Range"][6:-1])
+            part = content[start : start + 450]
+            head["Content-Range"] = f"bytes {start}-{start + len(part) - 1}/{len(content)}"
+            return web.Response(status=206, body=part, headers=head)
+        response = web.StreamResponse(headers=head)
+        response.enable_chunked_encoding()
+        await response.prepare(request)
+        await response.write(content[:100])
+        await came.wait()
+        request.transport.close()
+        return response
+
+    hosts[0].answer = windows
+    tries = [await fetch(grows=grows) for _ in range(3)]
+
+    assert [getattr(one, "left", None) for one in tries] == [100, 550, None]
+    assert tries[1].fault is SaveFault.PROTOCOL
+    assert (tries[2].size, tries[2].sha256) == (1000, hashlib.sha256(content).hexdigest())
+
+
+async def test_a_try_that_failed_tells_how_much_lies_on_the_disk_not_what_was_announced(hosts, fetch):
+    hosts[0].answer = cut_after(1_200_000)
+    got = await fetch()
+
+    assert got.left == fetch.part.stat().st_size
+    assert 0 < got.left < len(BODY)
+
+
 async def endless(request):
     response = web.StreamResponse(headers={"Content-Type": "video/mp4"})
     response.enable_chunked_encoding()

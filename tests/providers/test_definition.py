@@ -238,6 +238,14 @@ def test_a_result_that_bills_is_never_sent_unasked(catalog: Catalog) -> None:
     assert 'needs when = "asked"' in told
 
 
+@pytest.mark.parametrize("bills", [{}, {"bills": True}])
+def test_a_result_that_bills_cannot_ask_once_per_item(catalog: Catalog, bills: dict) -> None:
+    each = {"request": "GET /g/{item}", "each": "ids", "when": "asked"}
+
+    assert "cannot go with a request that bills" in refusal(catalog, "mine", **MINE, api_key="k", result=each | bills)
+    assert catalog.account("mine", MINE | {"api_key": "k", "result": each | {"bills": False}}).definition.result
+
+
 @pytest.mark.parametrize(
     ("allowed", "url", "is_covered"),
     [
