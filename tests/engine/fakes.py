@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+from collections import Counter
 from collections.abc import Callable, Coroutine
 from dataclasses import replace
 from pathlib import Path
@@ -295,6 +296,7 @@ class ScriptedProvider:
         self.script = script or (lambda remote_id, n: Pending(status=Status.RUNNING))
         self.took = took
         self.polls: list[tuple[float, str]] = []
+        self.counts: Counter[str] = Counter()
         self.results: list[str] = []
         self.parties: list[tuple[float, list[str]]] = []
         self.result_answer = None
@@ -312,8 +314,8 @@ class ScriptedProvider:
         self.most_out = max(self.most_out, self.out)
         try:
             await asyncio.sleep(self.took)
-            n = sum(1 for _, remote_id in self.polls if remote_id == task.remote_id)
-            return self.script(task.remote_id, n)
+            self.counts[task.remote_id] += 1
+            return self.script(task.remote_id, self.counts[task.remote_id])
         finally:
             self.out -= 1
 

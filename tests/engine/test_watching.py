@@ -832,9 +832,9 @@ def test_an_outage_or_a_restart_does_not_make_polls_dear():
                 return missed(Miss.SERVER_ERROR, 502) if 100 < hour < down["until"] else RUNNING
 
             provider = world.lane(provider=ScriptedProvider(script))
-            for n in range(300):
+            for n in range(50):
                 await world.register(f"r{n}")
-            await asyncio.sleep(700)
+            await asyncio.sleep(600)
 
             assert provider.polls
             assert world.watcher.accounts["amux"].cadence.price < 0.2
