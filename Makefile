@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 PIP    := PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_INPUT=1 $(BIN)/python -m pip --quiet
 READY  := $(VENV)/.ready
 
-.PHONY: help demo test check format lock wheel clean bench bench-polls bench-cadence bench-lanes bench-restart bench-latency bench-api
+.PHONY: help demo test unit check format lock wheel clean bench bench-polls bench-cadence bench-lanes bench-restart bench-latency bench-api
 
 help: ## what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -15,6 +15,9 @@ demo: $(READY) ## five simulated providers, the real daemon killed half way, eve
 
 test: $(READY) ## the whole test suite
 	@$(BIN)/python -m pytest $(ARGS)
+
+unit: $(READY) ## the part of it that starts no process of its own
+	@$(BIN)/python -m pytest tests/core tests/engine tests/providers tests/net tests/webhooks tests/store tests/api tests/config tests/observe $(ARGS)
 
 check: $(READY) ## format, lint, types, the direction of imports
 	@$(BIN)/ruff format --check .

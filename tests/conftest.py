@@ -1,11 +1,20 @@
-"""Logs of the code under test stay quiet unless a test asks for them."""
+"""Logs of the code under test stay quiet unless a test asks for them; properties are tried at two depths.
+
+`HYPOTHESIS_PROFILE=thorough`, as CI sets it, tries more examples than a developer waits for.
+"""
 
 from __future__ import annotations
 
 import logging
+import os
 
 import pytest
 import structlog
+from hypothesis import settings
+
+settings.register_profile("quick", max_examples=30)
+settings.register_profile("thorough", max_examples=100)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "quick"))
 
 
 @pytest.fixture(autouse=True)
