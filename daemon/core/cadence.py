@@ -1,33 +1,34 @@
 """When to look next: the rule that turns a task's age into seconds to wait.
 
 Backing off between successful polls is a mistake (it looks least often when tasks end most often), so a cadence is a
-late first poll and then a density. Theory: Keller 1974, Management Science 21(3), 256-260.
+late first poll and then checks where they cost least under what was learned. A task that waits is planned by the law of
+whole durations, and never sooner than the shortest runs could end; once it runs, the law of run times takes over.
 """
 
 from __future__ import annotations
 
-from bisect import bisect_right
 from dataclasses import dataclass
-from math import exp, inf, isfinite, sqrt
-from typing import Protocol
+from math import inf
+from typing import NamedTuple, Protocol
 
-from daemon.core.durations import Durations, Law, edges, learned, log_normal
-from daemon.core.task import Task
+from daemon.core.durations import Durations
+from daemon.core.experience import MODELS_KEPT, AtLeisure, Experience, Forecast, always
+from daemon.core.law import Law, log_normal
+from daemon.core.task import Status, Task
 
-PRIOR_SIGMA = 0.6
-BELIEF = 2.0
-BLUR = 0.05
-LATE_SHARE = 0.1
-TAIL_FROM = 0.5
+PRIOR_SIGMA = 0.8
 LATE = 0.5
 PRICE_SPAN = 100.0
 PRICE_HALF_LIFE = 120.0
 RAISE_EVERY = 1.0
-MODELS_KEPT = 200
+RUN = "\x1f"
+RUNS_FROM = 5.0
+WAITING_AT, WAITING_MEMORY, WAITING_SHARE = 2, 10.0, 0.1
+SOONER, LATER = 0.8, 1.25
+BEND = 3.0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Plan:
+class Plan(NamedTuple):
     """Seconds until the next poll, and why in words a user can read."""
 
     delay: float
@@ -57,96 +58,97 @@ class Bounds:
     retention: float
 
 
-class Density:
-    """Checks by Keller's density for one law: the k-th stands where the integral of n(t) = sqrt(h(t) / (2 price)) is k.
-
-    The integral is kept for price 1, so that a price only stretches the steps between checks.
-    """
-
-    __slots__ = ("_integral", "_places", "_risk", "late", "law", "tail")
-
-    def __init__(self, law: Law) -> None:
-        self.law = law
-        self._places = edges()
-        integral, risk = [0.0], [0.0]
-        for place, rate in enumerate(law.hazard):
-            width = self._places[place + 1] - self._places[place]
-            integral.append(integral[-1] + sqrt(max(rate, 0.0) / 2) * width)
-            risk.append(risk[-1] + max(rate, 0.0) * width)
-        self._integral, self._risk = integral, risk
-        self.late, self.tail = law.quantile(LATE_SHARE), law.quantile(TAIL_FROM)
-
-    def share_ended(self, age: float) -> float:
-        """Return the share of tasks that have ended by *age*."""
-        place = min(bisect_right(self._places, age) - 1, len(self.law.hazard) - 1)
-        return 1 - exp(-self._risk[place] - self.law.hazard[place] * (age - self._places[place]))
-
-    def after(self, age: float, price: float) -> float:
-        """Return the age of the check that follows one at *age*."""
-        place = min(bisect_right(self._places, age) - 1, len(self.law.hazard) - 1)
-        here = self._integral[place] + sqrt(max(self.law.hazard[place], 0.0) / 2) * (age - self._places[place])
-        return self._at(here + sqrt(price))
-
-    def _at(self, value: float) -> float:
-        place = min(bisect_right(self._integral, value) - 1, len(self.law.hazard) - 1)
-        step = self._integral[place + 1] - self._integral[place]
-        share = (value - self._integral[place]) / step if step > 0 else 1.0
-        return self._places[place] + (self._places[place + 1] - self._places[place]) * min(share, 1.0)
-
-
 class LearnedCadence:
-    """The cadence of one lane: polls by the hazard of what was learned, per model, shrunk to the lane and the prior.
+    """The cadence of one lane: polls where they cost least by what was learned, per model, shrunk to lane and prior.
 
-    ``price`` moves: up where the lane cannot afford the density it wants, slowly back to ``floor_price`` otherwise.
+    ``price`` moves: up where the lane cannot afford the polls it wants, slowly back to ``floor_price`` otherwise.
     """
 
-    def __init__(self, *, typical: float, price: float, bounds: Bounds) -> None:
+    def __init__(self, *, typical: float, price: float, bounds: Bounds, at_leisure: AtLeisure = always) -> None:
         self.price = self.floor_price = price
         self._priced = self._raised = -inf
         self.bounds = bounds
         self.typical = typical
-        self.lane = Durations()
-        self.models: dict[str, Durations] = {}
-        self._prior = Density(log_normal(typical, PRIOR_SIGMA))
-        self._lane = _Kept()
-        self._kept: dict[str, _Kept] = {}
+        self._waiting = 0.0
+        self._openings: dict[str | None, tuple[Forecast, float, Plan]] = {}
+        prior = log_normal(typical, PRIOR_SIGMA)
+        self.whole = Experience(prior, f"the typical {typical:g} s", "endings", at_leisure)
+        self.run = Experience(prior, f"the typical {typical:g} s", "run times", at_leisure)
 
     def first(self, task: Task, now: float) -> Plan:
         """Plan the first poll: late where the job is new, at once where it may well have ended already."""
-        density, of = self._density(task.model)
-        age = task.age(now)
-        if age > density.late:
-            return Plan(delay=self.bounds.min_gap, reason=f"at once: by {age:.3g} s many of {of} have ended")
-        check = density.after(age, self.price)
-        delay = self._bound(check - age)
-        share = 100 * density.share_ended(age + delay)
-        return Plan(delay=delay, reason=f"first poll at the {share:.2g} % quantile of {of}")
+        return self.opening(task.model, task.age(now))
+
+    def opening(self, model: str | None, age: float) -> Plan:
+        """Plan the first poll of a job of *model* that is *age* seconds old; jobs of age 0 share one plan."""
+        forecast = self.whole.forecast(model)
+        if age > 0:
+            return self._opening(forecast, age)
+        kept = self._openings.get(model)
+        if kept is not None and kept[0] is forecast and kept[1] == self.price:
+            return kept[2]
+        if len(self._openings) >= 2 * MODELS_KEPT:
+            self._openings.clear()
+        plan = self._opening(forecast, age)
+        self._openings[model] = (forecast, self.price, plan)
+        return plan
 
     def next(self, task: Task, now: float) -> Plan:
-        """Plan the next poll by the density at this age."""
-        density, of = self._density(task.model)
-        age = task.age(now)
-        check = density.after(age, self.price)
-        delay = check - age if check > age else self.bounds.max_gap
-        if age >= density.tail:
-            delay = min(delay, self.bounds.max_gap)
-        delay = self._bound(delay)
-        return Plan(delay=delay, reason=f"by the endings of {of} at this age")
+        """Plan the next poll for a task of this age; *task* stands as the poll just made showed it."""
+        forecast, since = self.whole.forecast(task.model), task.born
+        run = self._runs(task.model)
+        if run is not None and self._has_start(task):
+            forecast, since = run, task.begun
+        age = max(0.0, now - since)
+        delay, reason = forecast.gap(age, self.price), forecast.reason
+        if task.outlook is not None or (run is not None and task.status is Status.QUEUED):
+            delay, reason = _bent(task, run, Plan(delay, reason), now)
+        bounds = self.bounds
+        if age >= forecast.tail and delay > bounds.max_gap:
+            delay = bounds.max_gap
+        return Plan(max(bounds.min_gap, min(delay, bounds.retention / 2)), reason)
+
+    def _runs(self, model: str | None) -> Forecast | None:
+        """Return the forecast of run times, where enough are known."""
+        if self.run.lane.changes == 0 and self.run.lane.settled == 0 and not self.run.lane.recent:
+            return None
+        forecast = self.run.forecast(model)
+        return forecast if forecast.law.endings >= RUNS_FROM else None
+
+    def _opening(self, forecast: Forecast, age: float) -> Plan:
+        if age > forecast.late:
+            return Plan(self.bounds.min_gap, f"at once: by {age:.3g} s many of {forecast.whose} have ended")
+        delay = self._bound(forecast.gap(age, self.price))
+        share = 100 * forecast.share_ended(age + delay)
+        return Plan(delay, f"first poll at the {share:.2g} % quantile of {forecast.whose}")
 
     def _bound(self, delay: float) -> float:
-        return max(self.bounds.min_gap, min(delay, self.bounds.retention / 2) if isfinite(delay) else 0.0)
+        return max(self.bounds.min_gap, min(delay, self.bounds.retention / 2))
 
     def alive(self, task: Task, now: float) -> None:
         """Learn that *task*, seen alive before, is alive now."""
+        if task.polls == WAITING_AT:
+            self._waiting += ((task.status is Status.QUEUED) - self._waiting) / WAITING_MEMORY
         if task.seen > -inf:
-            for table in self._tables(task.model):
-                table.alive(task.age(task.seen), task.age(now))
+            self.whole.alive(task.model, task.age(task.seen), task.age(now))
+            if self._has_start(task) and task.begun <= now:
+                self.run.alive(task.model, max(0.0, task.seen - task.begun), now - task.begun)
 
     def ended(self, task: Task, now: float, *, has_succeeded: bool) -> None:
         """Learn that *task*, seen alive before, has ended by *now* (or at *now*, where the provider told when)."""
         if task.seen > -inf:
-            for table in self._tables(task.model):
-                table.ended(min(task.age(task.seen), task.age(now)), task.age(now), has_succeeded=has_succeeded)
+            since = min(task.age(task.seen), task.age(now))
+            self.whole.ended(task.model, since, task.age(now), has_succeeded=has_succeeded)
+            if self._has_start(task) and task.begun <= now:
+                ran = max(0.0, min(task.seen, now) - task.begun)
+                self.run.ended(task.model, ran, now - task.begun, has_succeeded=has_succeeded)
+
+    def _has_start(self, task: Task) -> bool:
+        """Whether the start of the run is told, or seen in a lane where tasks do wait in a queue.
+
+        Elsewhere "first seen to run" says nothing but when the first poll was.
+        """
+        return task.begun > -inf and (task.started_at is not None or self._waiting >= WAITING_SHARE)
 
     def throttled(self, now: float) -> None:
         """Raise the price after a 429, at most once a second: every task's gaps stretch alike."""
@@ -162,8 +164,10 @@ class LearnedCadence:
             if now - self._raised >= RAISE_EVERY:
                 self._raised = now
                 self._set_price(self.price * 1.03, now)
-        else:
+        elif self.price > self.floor_price:
             self._set_price(self.price, now)
+        else:
+            self._priced = now
 
     def _set_price(self, price: float, now: float) -> None:
         fade = 0.5 ** (max(0.0, now - self._priced) / PRICE_HALF_LIFE) if self._priced > -inf else 1.0
@@ -173,60 +177,48 @@ class LearnedCadence:
 
     def adopt(self, other: LearnedCadence) -> None:
         """Go on with what *other* has learned, under this one's settings."""
-        self.lane, self.models = other.lane, other.models
+        self.whole.adopt(other.whole)
+        self.run.adopt(other.run)
+        self._waiting = other._waiting
         self.price = max(self.floor_price, min(other.price, self.floor_price * PRICE_SPAN))
 
     def tables(self) -> dict[str, Durations]:
-        """Return what was learned by model, the lane's own under the empty name."""
-        return {"": self.lane, **self.models}
+        """Return what was learned by model, the lane's own under the empty name; run times under names that begin with
+        the unit separator, which no model's name does.
+        """
+        runs = {RUN: self.run.lane} | {RUN + model: table for model, table in self.run.models.items()}
+        return {"": self.whole.lane, **self.whole.models} | runs
 
-    def remember(self, model: str, table: Durations) -> None:
-        """Take up a table that ``tables`` once gave."""
-        if not model:
-            self.lane = table
-        elif len(self.models) < MODELS_KEPT:
-            self.models[model] = table
+    def remember(self, model: str, table: Durations) -> bool:
+        """Take up a table that ``tables`` once gave; False where there is no room for another model."""
+        if not model.startswith(RUN):
+            return self.whole.remember(model, table)
+        self._waiting = 1.0
+        return self.run.remember(model.removeprefix(RUN), table)
 
     def law_of(self, model: str | None) -> Law:
         """Return the law that tasks of *model* are polled by."""
-        return self._density(model)[0].law
-
-    def _tables(self, model: str | None) -> tuple[Durations, ...]:
-        if model is None:
-            return (self.lane,)
-        if model not in self.models:
-            if len(self.models) >= MODELS_KEPT:
-                least = min(self.models, key=lambda name: self.models[name].changes)
-                del self.models[least]
-                self._kept.pop(least, None)
-            self.models[model] = Durations()
-        return (self.lane, self.models[model])
-
-    def _density(self, model: str | None) -> tuple[Density, str]:
-        lane = self._lane.of(self.lane, self._prior)
-        table = None if model is None else self.models.get(model)
-        if table is None or model is None:
-            return lane, self._named(lane, "this lane")
-        density = self._kept.setdefault(model, _Kept()).of(table, lane)
-        return density, self._named(density, model)
-
-    def _named(self, density: Density, whose: str) -> str:
-        if density.law.endings < 1:
-            return f"the typical {self.typical:g} s"
-        return f"{density.law.endings:.0f} endings of {whose}"
+        return self.whole.forecast(model).law
 
 
-@dataclass(slots=True)
-class _Kept:
-    """A density kept until its table has changed by a twentieth, or the one below it was made anew."""
+def _bent(task: Task, run: Forecast | None, plan: Plan, now: float) -> Plan:
+    """Return *plan*, loosened or tightened by what the task itself promises, at most threefold."""
+    promise = task.outlook.at - now if task.outlook is not None and task.outlook.is_steady else 0.0
+    most, least = plan.delay * BEND, plan.delay / BEND
+    if task.status is Status.QUEUED:
+        start = max(0.0, SOONER * promise)
+        wait = min(start + (0.0 if run is None else run.soon), most)
+        if wait <= plan.delay:
+            return plan
+        if start > 0 or run is None:
+            return Plan(wait, f"at place {task.queue_position} in the queue, about {promise:.3g} s from its start")
+        return Plan(wait, f"in the queue, and hardly a run is shorter, by {run.whose}")
+    if promise > 0 and plan.delay < SOONER * promise:
+        return Plan(min(SOONER * promise, most), _by_progress(task, promise))
+    if promise > 0 and plan.delay > LATER * promise:
+        return Plan(max(LATER * promise, least), _by_progress(task, promise))
+    return plan
 
-    density: Density | None = None
-    changes: int = -1
-    below: Density | None = None
 
-    def of(self, table: Durations, below: Density) -> Density:
-        stale = table.changes - self.changes > max(0.0, table.endings / 20)
-        if self.density is None or stale or (self.below is not below and self.density.law.endings < 5 * BELIEF):
-            self.density = Density(learned(table, below.law, belief=BELIEF, blur=BLUR))
-            self.changes, self.below = table.changes, below
-        return self.density
+def _by_progress(task: Task, promise: float) -> str:
+    return f"by its progress of {100 * (task.progress or 0):.0f} %, about {promise:.3g} s from its end"

@@ -55,12 +55,28 @@ class Delivery:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Stages:
+    """How many seconds each stage of an attempt took; None for one not gone through, as on a kept connection."""
+
+    dns: float | None = None
+    connect: float | None = None
+    tls: float | None = None
+    first_byte: float | None = None
+
+
+NO_STAGES = Stages()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Accepted:
-    """The endpoint took the event with a 2xx."""
+    """The endpoint took the event with a 2xx; ``keys`` are the fingerprints of those that signed."""
 
     http_status: int
     seconds: float
     address: str | None = None
+    stages: Stages = NO_STAGES
+    keys: tuple[str, ...] = ()
+    response: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,6 +89,9 @@ class Refused:
     http_status: int | None = None
     retry_after: float | None = None
     address: str | None = None
+    stages: Stages = NO_STAGES
+    keys: tuple[str, ...] = ()
+    response: str | None = None
 
     @property
     def blames_endpoint(self) -> bool:
@@ -90,10 +109,15 @@ class Delivered:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Retry:
-    """Try again after ``delay`` seconds; ``flagged`` says that the owner should look (an unusual 4xx, a redirect)."""
+    """Try again after ``delay`` seconds; ``flagged`` says that the owner should look (an unusual 4xx, a redirect).
+
+    ``counts`` is false for a try that used up none of the schedule, and ``why`` then says why not.
+    """
 
     delay: float
     flagged: bool
+    counts: bool = True
+    why: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,20 +131,40 @@ class GivenUp:
 Settlement: TypeAlias = Delivered | Retry | GivenUp
 
 
-def settle(delivery: Delivery, receipt: Receipt, schedule: Sequence[float], *, roll: float) -> Settlement:
+STILL_DOWN = "the endpoint is known to be down: it waits in its place for the next probe"
+HAS_MOVED = "the endpoint no longer has the address that answered so, which decides nothing"
+
+
+class Stead(StrEnum):
+    """How the endpoint of an attempt stood when the answer came."""
+
+    UP = "up"
+    DOWN = "down"
+    MOVED = "moved"
+
+
+def settle(
+    delivery: Delivery, receipt: Receipt, schedule: Sequence[float], *, roll: float, stead: Stead = Stead.UP
+) -> Settlement:
     """Decide what follows from *receipt*, the answer to try number ``delivery.tries`` + 1.
 
-    *schedule* holds the seconds between tries after the first; *roll* in [0, 1) spreads each slot over its upper
-    half. A Retry-After lengthens the slot, up to 24 hours, and never shortens it.
+    *schedule* holds the seconds between tries after the first; *roll* in [0, 1) draws each wait from the whole of what
+    lies between its floor, half the slot, and the slot. A Retry-After lengthens the wait, up to 24 hours, and never
+    shortens it. An endpoint that was known to be down and is blamed again, or has another address by now, costs the
+    delivery nothing: it keeps its place.
     """
     if isinstance(receipt, Accepted):
         return Delivered()
+    if stead is Stead.MOVED:
+        return Retry(delay=0.0, flagged=False, counts=False, why=HAS_MOVED)
     if receipt.refusal is Refusal.GONE:
         return GivenUp(reason="the endpoint answered 410 Gone", disables=True)
+    wish = min(max(receipt.retry_after or 0.0, 0.0), RETRY_AFTER_CAP)
+    if stead is Stead.DOWN and receipt.blames_endpoint:
+        return Retry(delay=wish, flagged=False, counts=False, why=STILL_DOWN)
     if delivery.tries >= len(schedule):
         return GivenUp(reason=f"no success in {delivery.tries + 1} attempts, the last: {receipt.detail}")
     slot = schedule[delivery.tries] * (JITTER_FLOOR + (1 - JITTER_FLOOR) * roll)
-    wish = min(max(receipt.retry_after or 0.0, 0.0), RETRY_AFTER_CAP)
     return Retry(delay=max(slot, wish), flagged=_is_odd(receipt))
 
 

@@ -1,61 +1,46 @@
 """What was learned of how long tasks take: a life table over ages, per lane and model.
 
-Each stretch of age in which a task was seen alive adds exposure, each end adds one event spread over the interval that
+Each stretch of age in which a task was seen alive adds exposure, each end adds one event somewhere in the interval that
 polling left open. Hence what polling hides is corrected for (interval censoring), and so is what still runs (right
 censoring) and what was registered late (left truncation): hazard = events / exposure, bin by bin (actuarial estimate).
-Failures are counted apart from successes, as competing ends of the same task.
+The latest endings are kept as intervals, so that each new law can say anew where in them the ends lie; a run of them
+that the law would hardly have made means that the law has shifted. Failures are counted apart from successes, as
+competing ends of the same task.
 """
 
 from __future__ import annotations
 
 from array import array
-from bisect import bisect_right
-from collections.abc import Sequence
+from collections import deque
 from dataclasses import dataclass, field
-from functools import cache
-from math import erf, exp, isfinite, log, sqrt
+from math import isfinite
+from struct import iter_unpack, pack
+from typing import NamedTuple
 
-FIRST_EDGE = 0.25
-BINS_PER_OCTAVE = 8
-BINS = 190
+from daemon.core.law import BINS, Law, edges, place_of, spread_by
+
 MEMORY = 400.0
-WIDE = 0.45
-TAIL_SHARE = 0.1
-TAIL_HAZARD = 0.8
+RECENT = 64
+SHIFT_SCORE = 11.0
+SHIFT_RUNS = (2, 3, 4, 6, 8, 12, 16, 24, 32)
+SHIFT_BASIS = 8.0
+SHIFT_REST = 0.5
+SCORE_CAP = 3.5
 _RESCALE = 1e6
+_INTERVAL = "<ff?"
+_WIDTH = 4 * BINS
+_EVEN = Law((0.0,) * BINS, 0.0)
 
 
-@cache
-def edges() -> tuple[float, ...]:
-    """Return the ages in seconds between which hazard is taken as constant: 0, then 8 to the octave up to 39 days."""
-    return (0.0, *(FIRST_EDGE * 2 ** (k / BINS_PER_OCTAVE) for k in range(BINS)))
+class Interval(NamedTuple):
+    """An ending: alive at age *since*, over at age *until*; *score* tells how late it came by the law of then, as a
+    standard normal deviate.
+    """
 
-
-@dataclass(frozen=True, slots=True)
-class Law:
-    """Hazard per second in each bin, and how many endings stand behind it."""
-
-    hazard: tuple[float, ...]
-    endings: float
-
-    def quantile(self, share: float) -> float:
-        """Return the age by which *share* of the tasks have ended."""
-        places, risk = edges(), -log(1 - share)
-        for place, rate in enumerate(self.hazard):
-            width = places[place + 1] - places[place]
-            if rate * width >= risk:
-                return places[place] + risk / rate
-            risk -= rate * width
-        return places[BINS]
-
-    def share_ended(self, age: float) -> float:
-        """Return the share of tasks that have ended by *age*."""
-        places, risk = edges(), 0.0
-        for place, rate in enumerate(self.hazard):
-            if places[place] >= age:
-                break
-            risk += rate * (min(age, places[place + 1]) - places[place])
-        return 1 - exp(-risk)
+    since: float
+    until: float
+    has_succeeded: bool
+    score: float
 
 
 def _zeros() -> array[float]:
@@ -69,138 +54,115 @@ class Durations:
     succeeded: array[float] = field(default_factory=_zeros)
     failed: array[float] = field(default_factory=_zeros)
     exposure: array[float] = field(default_factory=_zeros)
+    recent: deque[Interval] = field(default_factory=deque)
     weight: float = 1.0
+    settled: float = 0.0
     changes: int = 0
+    shifts: int = 0
 
     @property
     def endings(self) -> float:
-        """How many endings it holds, faded ones counted in part; at most about 400."""
-        return (sum(self.succeeded) + sum(self.failed)) / self.weight
+        """How many endings it holds, faded ones counted in part; at most about 460."""
+        return self.settled / self.weight + len(self.recent)
 
     def alive(self, since: float, until: float) -> None:
         """Note that a task was seen alive at age *until*, and before that at age *since*."""
-        _spread(self.exposure, since, until, self.weight)
+        spread(self.exposure, since, until, self.weight)
 
-    def ended(self, since: float, until: float, *, has_succeeded: bool) -> None:
-        """Note that a task alive at age *since* had ended by age *until*."""
-        middle = (since + until) / 2
-        _spread(self.exposure, since, middle, self.weight)
-        _spread(self.succeeded if has_succeeded else self.failed, since, until, self.weight, is_share=True)
-        self.weight *= 1 + 1 / MEMORY
+    def ended(
+        self, since: float, until: float, *, has_succeeded: bool, score: float = 0.0, law: Law | None = None
+    ) -> None:
+        """Note that a task alive at age *since* had ended by age *until*; see ``Interval`` for *score*.
+
+        *law* is what is believed now, by which the oldest of the intervals settles into the table.
+        """
+        score = min(max(score, -SCORE_CAP), SCORE_CAP)
+        self.recent.append(Interval(min(since, until), until, has_succeeded, score))
         self.changes += 1
-        if self.weight > _RESCALE:
-            self._rescale()
+        if len(self.recent) > RECENT:
+            self._settle(self.recent.popleft(), law)
+        run = self._shifted()
+        if run:
+            self._restart(run, law)
 
     def pack(self) -> bytes:
         """Return the table as bytes that ``unpack`` reads back, in any later version."""
         columns = (self.succeeded, self.failed, self.exposure)
-        return b"\1" + b"".join(array("f", [value / self.weight for value in column]).tobytes() for column in columns)
+        settled = b"".join(array("f", [value / self.weight for value in column]).tobytes() for column in columns)
+        return b"\2" + settled + b"".join(pack(_INTERVAL, *each[:3]) for each in self.recent)
 
     @classmethod
     def unpack(cls, packed: bytes) -> Durations | None:
-        """Return the table that ``pack`` made; None where the bytes are of no version known here."""
-        width = 4 * BINS
-        if len(packed) != 1 + 3 * width or packed[:1] != b"\1":
+        """Return the table that ``pack`` made, of version 1 (without intervals) too; None for any other bytes."""
+        table, rest = packed[1 : 1 + 3 * _WIDTH], packed[1 + 3 * _WIDTH :]
+        if packed[:1] not in {b"\1", b"\2"} or len(table) != 3 * _WIDTH or (packed[:1] == b"\1" and rest):
             return None
-        columns = [array("d", array("f", packed[1 + k * width : 1 + (k + 1) * width])) for k in range(3)]
-        if not all(isfinite(value) and value >= 0 for column in columns for value in column):
+        if len(rest) % 9 or len(rest) > 9 * RECENT or any(rest[8::9].strip(b"\0\1")):
             return None
-        return cls(succeeded=columns[0], failed=columns[1], exposure=columns[2])
+        columns = [array("d", array("f", table[k * _WIDTH : (k + 1) * _WIDTH])) for k in range(3)]
+        recent = deque(Interval(since, until, ok, 0.0) for since, until, ok in iter_unpack(_INTERVAL, rest))
+        numbers = [value for column in columns for value in column] + [value for each in recent for value in each[:2]]
+        if not all(isfinite(value) and value >= 0 for value in numbers):
+            return None
+        settled = sum(columns[0]) + sum(columns[1])
+        return cls(succeeded=columns[0], failed=columns[1], exposure=columns[2], recent=recent, settled=settled)
 
-    def _rescale(self) -> None:
+    def _settle(self, ending: Interval, law: Law | None) -> None:
+        column = self.succeeded if ending.has_succeeded else self.failed
+        spread_by(law or _EVEN, ending[:2], column, self.exposure, self.weight)
+        self.settled += self.weight
+        self.weight *= 1 + 1 / MEMORY
+        if self.weight > _RESCALE:
+            self._scale(1 / self.weight)
+            self.weight = 1.0
+
+    def _shifted(self) -> int:
+        """Return how many of the latest endings the law would hardly have made, none where it well may.
+
+        A generalised likelihood-ratio test for a change of the mean score, over runs of several lengths; the law's own
+        error counts as that of a mean over the endings it rests on.
+        """
+        scores = [each.score for each in self.recent]
+        for run in SHIFT_RUNS:
+            basis = self.endings - run
+            if basis < SHIFT_BASIS or run > len(scores):
+                break
+            mean = sum(scores[-run:]) / run
+            if mean * mean / (2 * (1 / run + 1 / basis)) > SHIFT_SCORE:
+                return run
+        return 0
+
+    def _restart(self, run: int, law: Law | None) -> None:
+        """Go on from the latest *run* endings, with little more than a trace of what was before.
+
+        It counts as so many changes that nobody goes on with a forecast made earlier.
+        """
+        latest = [each._replace(score=0.0) for each in list(self.recent)[-run:]]
+        for each in list(self.recent)[:-run]:
+            self._settle(each, law)
+        self._scale(SHIFT_REST / max(self.settled / self.weight, SHIFT_REST) / self.weight)
+        self.weight = 1.0
+        for each in latest:
+            spread(self.exposure, 0.0, each.since, self.weight)
+        self.recent = deque(latest)
+        self.shifts += 1
+        self.changes += int(MEMORY)
+
+    def _scale(self, factor: float) -> None:
+        self.settled *= factor
         for column in (self.succeeded, self.failed, self.exposure):
             for place, value in enumerate(column):
-                column[place] = value / self.weight
-        self.weight = 1.0
+                column[place] = value * factor
 
 
-def log_normal(median: float, sigma: float) -> Law:
-    """Return the law of log-normal durations: what is believed before anything was learned."""
-    places = edges()
-    survival = [1.0 if t <= 0 else 0.5 * (1 - erf(log(t / median) / (sigma * sqrt(2)))) for t in places]
-    hazard: list[float] = []
-    for place in range(BINS):
-        width = places[place + 1] - places[place]
-        alive, later = survival[place], survival[place + 1]
-        hazard.append(-log(max(later, 1e-12) / alive) / width if alive > 1e-9 else hazard[-1])
-    return Law(tuple(hazard), 0.0)
-
-
-def learned(table: Durations, prior: Law, *, belief: float, blur: float) -> Law:
-    """Return the law of *table* shrunk to *prior*, which counts as much as *belief* endings.
-
-    The table is smoothed over age with a Gaussian of ``blur`` in the logarithm of the age, wider while endings are few.
-    """
-    endings = table.endings
-    if endings <= 0 and not any(table.exposure):
-        return Law(prior.hazard, 0.0)
-    kernel = _kernel(max(blur, WIDE * max(endings, 1.0) ** -0.35))
-    events = _smoothed([(a + b) / table.weight for a, b in zip(table.succeeded, table.failed, strict=True)], kernel)
-    exposed = _smoothed([value / table.weight for value in table.exposure], kernel)
-    believed, exposures = _expected(prior)
-    hazard = tuple(
-        (d + belief * d0) / max(e + belief * e0, 1e-9)
-        for d, e, d0, e0 in zip(events, exposed, believed, exposures, strict=True)
-    )
-    return Law(_with_tail(hazard), endings)
-
-
-def _with_tail(hazard: Sequence[float]) -> tuple[float, ...]:
-    """Keep the hazard from vanishing where few tasks were ever seen: past the 90 % quantile at least 0.8 / age.
-
-    A few tasks seen alive at a great age are no proof that none ends there.
-    """
-    places, alive, kept = edges(), 1.0, []
-    for place, rate in enumerate(hazard):
-        start, end = places[place], places[place + 1]
-        kept.append(max(rate, TAIL_HAZARD / end) if alive < TAIL_SHARE else rate)
-        alive *= exp(-kept[-1] * (end - start))
-    return tuple(kept)
-
-
-def _expected(law: Law) -> tuple[list[float], list[float]]:
-    """Return what one task of *law* is expected to add: events and exposure per bin."""
-    places, alive = edges(), 1.0
-    events, exposures = [], []
-    for place, hazard in enumerate(law.hazard):
-        width = places[place + 1] - places[place]
-        later = alive * exp(-hazard * width)
-        events.append(alive - later)
-        exposures.append((alive - later) / hazard if hazard > 1e-12 else alive * width)
-        alive = later
-    return events, exposures
-
-
-def _spread(column: array[float], since: float, until: float, weight: float, *, is_share: bool = False) -> None:
+def spread(column: array[float], since: float, until: float, weight: float) -> None:
+    """Add *weight* for each second between two ages to the bins they lie in."""
     places = edges()
     last = places[BINS]
     since, until = min(max(since, 0.0), last * 0.999), min(max(until, 0.0), last * 0.9999)
-    place = min(bisect_right(places, since) - 1, BINS - 1)
-    if until - since < 1e-6:
-        column[place] += weight if is_share else 0.0
-        return
-    scale = weight / (until - since) if is_share else weight
+    place = place_of(since)
     while since < until:
         end = min(until, places[place + 1])
-        column[place] += (end - since) * scale
+        column[place] += (end - since) * weight
         since = end
         place += 1
-
-
-def _kernel(blur: float) -> list[float]:
-    bins = blur * BINS_PER_OCTAVE / log(2)
-    reach = int(3 * bins) + 1
-    weights = [exp(-0.5 * (k / bins) ** 2) for k in range(-reach, reach + 1)]
-    total = sum(weights)
-    return [weight / total for weight in weights]
-
-
-def _smoothed(values: Sequence[float], kernel: Sequence[float]) -> list[float]:
-    reach = len(kernel) // 2
-    result = [0.0] * len(values)
-    for place, value in enumerate(values):
-        if value:
-            low, high = max(0, place - reach), min(len(values), place + reach + 1)
-            for target in range(low, high):
-                result[target] += value * kernel[target - place + reach]
-    return result

@@ -113,6 +113,34 @@ class ReadOnly(Mistake):
     code = "read_only"
 
 
+class InvalidEndpoint(Mistake):
+    """An endpoint that cannot be written; lists every bad field."""
+
+    code = "invalid_endpoint"
+
+    def __init__(self, errors: Sequence[FieldError]) -> None:
+        super().__init__("; ".join(f"{e.field}: {e.message}" for e in errors))
+        self.errors = tuple(errors)
+
+
+class TooManyKeys(Mistake):
+    """A rotation would leave more keys signing than an endpoint may have."""
+
+    code = "too_many_keys"
+
+
+class TooManyEndpoints(Mistake):
+    """There is no room for another endpoint made over the API."""
+
+    code = "too_many_endpoints"
+
+
+class EndpointDisabled(Mistake):
+    """The endpoint is disabled, so nothing can be sent to it again before it is enabled."""
+
+    code = "endpoint_disabled"
+
+
 class Fault(Exception):
     """Something that ends the process: what failed and what to do about it. Never caught as weather."""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from itertools import islice
 
 from daemon.core.ids import EventId, TaskId
 from daemon.core.observation import Ended, Json, Output, Response, TaskError
@@ -43,6 +44,22 @@ def ending_event(event_id: EventId, record: TaskRecord, ended: Ended, *, detecte
         **_response(ended.response),
     }
     return _frozen(event_id, f"task.{ended.outcome}", record.id, data, created_at=detected_at)
+
+
+def late_event(event_id: EventId, record: TaskRecord, ended: Ended, *, detected_at: float) -> Event:
+    """Freeze the corrective event of a task that had timed out: how the provider ended it after all."""
+    data = _task_data(record, ended.outcome, ended.outputs, ended.error) | {
+        "corrects": {"event_id": record.event_id, "status": record.status},
+        "timing": {
+            "registered_at": rfc3339(record.registered_at),
+            "started_at": rfc3339_or_none(ended.started_at or record.started_at),
+            "finished_at": rfc3339_or_none(ended.finished_at),
+            "detected_at": rfc3339(detected_at),
+            "polls": record.polls,
+        },
+        **_response(ended.response),
+    }
+    return _frozen(event_id, "task.late", record.id, data, created_at=detected_at)
 
 
 def progress_event(
@@ -139,9 +156,29 @@ def _response(response: Response) -> dict[str, Json]:
 
 
 def _fitted_response(response: Response) -> Response:
-    if response.body is None or len(encode(response.body)) <= RESPONSE_LIMIT:
+    body = response.body
+    if body is None or (_is_shorter(body, RESPONSE_LIMIT) and len(encode(body)) <= RESPONSE_LIMIT):
         return response
     return Response(omitted="too_large")
+
+
+def _is_shorter(value: Json, limit: int) -> bool:
+    """Whether *value* may take at most *limit* bytes as JSON, told after a walk over that much of it at most."""
+    stack: list[Json] = [value]
+    while stack and limit >= 0:
+        item = stack.pop()
+        limit -= 1
+        if isinstance(item, str):
+            limit -= len(item)
+        elif isinstance(item, int):
+            limit -= item.bit_length() // 4
+        elif isinstance(item, list):
+            limit -= len(item)
+            stack += item[: max(limit, 0)]
+        elif isinstance(item, dict):
+            limit -= len(item) + sum(map(len, islice(item, max(limit, 0))))
+            stack += islice(item.values(), max(limit, 0))
+    return limit >= 0
 
 
 def _fitted_error(error: TaskError) -> TaskError:

@@ -10,7 +10,8 @@ DeliveryId = NewType("DeliveryId", str)
 
 ENTROPY_BITS = 74
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
-_LENGTH = 26
+_PAIRS = tuple(first + second for first in _ALPHABET for second in _ALPHABET)
+_SHIFTS = range(120, -1, -10)
 
 
 def task_id(now_at: float, entropy: int) -> TaskId:
@@ -37,4 +38,4 @@ def uuid7(now_at: float, entropy: int) -> int:
 
 def crockford(number: int) -> str:
     """Return a 128-bit *number* as 26 lower-case Crockford base32 digits."""
-    return "".join(_ALPHABET[(number >> 5 * place) & 31] for place in reversed(range(_LENGTH)))
+    return "".join([_PAIRS[(number >> shift) & 1023] for shift in _SHIFTS])

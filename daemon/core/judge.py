@@ -12,6 +12,7 @@ from typing import TypeAlias, assert_never
 
 from daemon.core.cadence import Cadence
 from daemon.core.observation import Ended, Missed, Observation, Pending, TaskError
+from daemon.core.outlook import dated
 from daemon.core.task import Miss, Outcome, Status, Streak, Task, Wish
 
 HINT_CAP = 3600.0
@@ -34,12 +35,16 @@ class Patience:
     hint_cap: float = HINT_CAP
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)  # not frozen: there is one to each poll
 class Wait:
-    """Look again after ``delay`` seconds; ``tell`` names the interim events the registration wished for."""
+    """Look again after ``delay`` seconds, and why then; ``tell`` names the interim events the registration wished for.
+
+    ``task`` is the very task that was judged where the answer changed nothing that callers see.
+    """
 
     task: Task
     delay: float
+    reason: str
     tell: tuple[Wish, ...] = ()
 
 
@@ -57,19 +62,18 @@ Verdict: TypeAlias = Wait | Finish
 def judge(
     task: Task, seen: Observation, cadence: Cadence, *, patience: Patience, heard: float, now: float, roll: float
 ) -> Verdict:
-    """Return what *seen*, the answer to one poll of *task*, means at monotonic *now*.
+    """Return what *seen*, the answer to one poll of *task*, means at monotonic *now*; *task* stays as it is.
 
     *heard* is when any task of the lane was last answered well: a task that is forbidden is to blame for it only
     where others were answered meanwhile. *roll* in [0, 1) is jitter.
     """
-    polled = replace(task, polls=task.polls + 1, polled=now)
     match seen:
-        case Ended():
-            return Finish(task=polled, ended=seen)
         case Pending():
-            return _alive(polled, seen, cadence, patience, now=now)
+            return _alive(task, seen, cadence, patience, now=now)
         case Missed():
-            return _missed(polled, seen, patience, heard=heard, now=now, roll=roll)
+            return _missed(task, seen, patience, heard=heard, now=now, roll=roll)
+        case Ended():
+            return Finish(task=task, ended=seen)
         case _:
             assert_never(seen)
 
@@ -80,24 +84,38 @@ def overdue(task: Task, now: float) -> Finish | None:
 
 
 def _alive(task: Task, seen: Pending, cadence: Cadence, patience: Patience, *, now: float) -> Verdict:
-    current = replace(
-        task,
-        status=seen.status,
-        progress=task.progress if seen.progress is None else seen.progress,
-        queue_position=seen.queue_position,
-        started_at=seen.started_at or task.started_at,
-        misses=0,
-        streak=None,
-        last_miss=None,
-        seen=now,
-    )
+    current = _known(task, seen, now)
     if now >= task.deadline:
         return Finish(task=current, ended=_timed_out(current))
     plan = cadence.next(current, now)
-    hint = min(max(seen.hint or 0.0, 0.0), patience.hint_cap)
-    reason = plan.reason if plan.delay >= hint else f"the provider asks for {hint:g} s"
-    waiting = _wait(current, max(plan.delay, hint), reason, floor=patience.backoff, now=now)
-    return replace(waiting, tell=_wished(task, current))
+    delay, reason = max(plan.delay, patience.backoff), plan.reason
+    if seen.hint is not None and (hint := min(seen.hint, patience.hint_cap)) > plan.delay:
+        delay, reason = max(hint, patience.backoff), f"the provider asks for {hint:g} s"
+    return _wait(current, delay, reason, floor=patience.backoff, now=now, tell=_wished(task, current))
+
+
+def _known(task: Task, seen: Pending, now: float) -> Task:
+    """Return *task* with what *seen* tells of it; the same object where that is nothing new."""
+    progress = task.progress if seen.progress is None else seen.progress
+    started_at = seen.started_at or task.started_at
+    if (
+        task.streak is None
+        and task.status is seen.status
+        and task.progress == progress
+        and task.queue_position == seen.queue_position
+        and task.started_at == started_at
+    ):
+        return task
+    return replace(
+        dated(task, seen, now),
+        status=seen.status,
+        progress=progress,
+        queue_position=seen.queue_position,
+        started_at=started_at,
+        misses=0,
+        streak=None,
+        last_miss=None,
+    )
 
 
 def _missed(task: Task, seen: Missed, patience: Patience, *, heard: float, now: float, roll: float) -> Verdict:
@@ -135,11 +153,11 @@ def _patient_delay(task: Task, seen: Missed, patience: Patience, *, roll: float)
     return max(patience.backoff + (ceiling - patience.backoff) * roll, wish)
 
 
-def _wait(task: Task, delay: float, reason: str, *, floor: float, now: float) -> Wait:
+def _wait(task: Task, delay: float, reason: str, *, floor: float, now: float, tell: tuple[Wish, ...] = ()) -> Wait:
     left = max(task.deadline - now, floor)
     if left < delay:
         delay, reason = left, "last look at the deadline"
-    return Wait(task=replace(task, next_at=now + delay, next_reason=reason), delay=delay)
+    return Wait(task=task, delay=delay, reason=reason, tell=tell)
 
 
 def _streak(task: Task, miss: Miss, now: float) -> Streak:
@@ -150,6 +168,8 @@ def _streak(task: Task, miss: Miss, now: float) -> Streak:
 
 
 def _wished(before: Task, after: Task) -> tuple[Wish, ...]:
+    if after is before or not after.wishes:
+        return ()
     tell = []
     if after.status is Status.RUNNING and before.status is Status.QUEUED and Wish.RUNNING in after.wishes:
         tell.append(Wish.RUNNING)

@@ -7,11 +7,13 @@ makes sense. Its limits hold together: due time, slots, window, rate (GCRA), hol
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from heapq import heapify, heappop, heappush
 from math import inf
 
+from daemon.core.agenda import Agenda, DueWork, Entry
 from daemon.core.breaker import Breaker, Temper, Trouble
+from daemon.core.ramp import Ramp
 
 TOLERANCE = 0.001
 HOPEFULS = 16
@@ -53,60 +55,6 @@ class Pace:
             self.tat = max(self.tat, now + (self.burst - 1) / self.rate)
 
 
-class Agenda:
-    """What is due when: a heap with lazy removal and an index, smallest due time first."""
-
-    __slots__ = ("_due", "_heap")
-
-    def __init__(self) -> None:
-        self._heap: list[tuple[float, float, str]] = []
-        self._due: dict[str, tuple[float, float]] = {}
-
-    def __len__(self) -> int:
-        return len(self._due)
-
-    def __contains__(self, key: str) -> bool:
-        return key in self._due
-
-    def put(self, key: str, due: float, rank: float = 0.0) -> None:
-        """Set when *key* is due; among equals the smaller *rank* goes first."""
-        self._due[key] = (due, rank)
-        heappush(self._heap, (due, rank, key))
-        if len(self._heap) > 64 and len(self._heap) > 3 * len(self._due):
-            self._compact()
-
-    def discard(self, key: str) -> None:
-        """Forget *key*, if it is there."""
-        self._due.pop(key, None)
-
-    def due(self, key: str) -> float:
-        """When *key* is due; infinite if it is not there."""
-        return self._due.get(key, (inf, 0.0))[0]
-
-    def first_due(self) -> float:
-        """When the first key is due; infinite if there is none."""
-        while self._heap:
-            due, rank, key = self._heap[0]
-            if self._due.get(key) == (due, rank):
-                return due
-            heappop(self._heap)
-        return inf
-
-    def first(self) -> str:
-        """Return the first key; ``first_due`` has just answered a finite time."""
-        return self._heap[0][2]
-
-    def pop(self) -> str:
-        """Remove and return the first key; ``first_due`` has just answered a finite time."""
-        key = heappop(self._heap)[2]
-        del self._due[key]
-        return key
-
-    def _compact(self) -> None:
-        self._heap = [(due, rank, key) for key, (due, rank) in self._due.items()]
-        heapify(self._heap)
-
-
 @dataclass(slots=True)
 class Lane:
     """Due work and limits under one name.
@@ -120,7 +68,7 @@ class Lane:
     slots: int
     pace: Pace
     breaker: Breaker = field(default_factory=lambda: Breaker(Temper()))
-    agenda: Agenda = field(default_factory=Agenda)
+    agenda: DueWork = field(default_factory=Agenda)
     running: set[str] = field(default_factory=set)
     held_until: float = 0.0
     hold_reason: str | None = None
@@ -130,6 +78,9 @@ class Lane:
     riding: set[str] = field(default_factory=set)
     loners: set[str] = field(default_factory=set)
     last_taken: str = ""
+    starts: int = 0
+    ramp: Ramp | None = None
+    tried: set[str] = field(default_factory=set)
     hopefuls: deque[str] = field(default_factory=lambda: deque(maxlen=HOPEFULS))
     _again: dict[str, float] = field(default_factory=dict)
 
@@ -141,21 +92,37 @@ class Lane:
         if key in self.running or key in self.riding:
             self._again[key] = min(due, self._again.get(key, inf))
         else:
-            self.agenda.put(key, due, rank)
+            self.agenda.put(key, due, rank or float(key in self.tried))
+
+    def fill(self, entries: Sequence[Entry]) -> None:
+        """Plan many keys at once, as at a start, when nothing is in flight and nothing was tried."""
+        if self.running or self.riding or self.tried:
+            for due, rank, key in entries:
+                self.plan(key, due, rank)
+        else:
+            self.agenda.fill(entries)
+
+    def demote(self, key: str) -> None:
+        """Note that *key* was tried and failed by itself, so that its further tries count as retries."""
+        self.tried.add(key)
 
     def drop(self, key: str) -> None:
         """Take *key* off the agenda; a try in flight ends by itself."""
         self.agenda.discard(key)
+        self.tried.discard(key)
         self._again.pop(key, None)
 
     def take(self, now: float) -> str | None:
         """Start the first due key and return it, or None where a limit forbids it or nothing is due."""
         if self.ready_at() > now + TOLERANCE:
             return None
-        key = self._hopeful(now) or self.agenda.pop()
+        key = self._hopeful(now) or self.agenda.pop(now, self._retry_room())
         self.running.add(key)
         self.last_taken = key
+        self.starts += 1
         self.pace.spend(now)
+        if self.ramp is not None:
+            self.ramp.spend(now)
         self.breaker.started(key, now)
         return key
 
@@ -189,21 +156,34 @@ class Lane:
 
     def ready_at(self) -> float:
         """The moment at which ``take`` will answer a key; infinite while only an end of a try can free the lane."""
-        if len(self.running) >= min(self.slots, int(self.window)):
+        if len(self.running) >= self._limit():
             return inf
-        due = self.agenda.first_due()
+        due = self.agenda.first_due(self._retry_room())
         if due == inf:
             return inf
-        return max(due, self.pace.ready_at(), self.held_until, self.breaker.ready_at())
+        ramp = 0.0 if self.ramp is None else self.ramp.next_at
+        return max(due, self.pace.ready_at(), self.held_until, self.breaker.ready_at(), ramp)
+
+    def _limit(self) -> int:
+        return min(self.slots, int(self.window))
+
+    def _retry_room(self) -> int:
+        """How many retries may be in flight: a quarter of the slots, one at least, is kept for first tries."""
+        limit = self._limit()
+        return limit - max(1, limit // 4) if limit > 1 else limit
 
     def done(self, key: str, due: float | None) -> None:
         """Free the slot of *key*, and plan it for *due* unless that is None."""
         self.running.discard(key)
         self.riding.discard(key)
         self.breaker.ended(key)
+        self.agenda.ended(key)
         again = self._again.pop(key, None)
         if due is not None or again is not None:
-            self.agenda.put(key, min(inf if due is None else due, inf if again is None else again))
+            rank = float(key in self.tried)
+            self.agenda.put(key, min(inf if due is None else due, inf if again is None else again), rank)
+        else:
+            self.tried.discard(key)
 
     def hold(self, until: float, reason: str) -> None:
         """Start nothing before *until* (a provider's Retry-After); a later hold already set stands."""
@@ -213,6 +193,8 @@ class Lane:
     def went_well(self, key: str) -> bool:
         """Note a good answer: widen the window, close the breaker; return whether it was open."""
         has_closed = self.breaker.succeeded(key)
+        if has_closed and self.ramp is not None:
+            self.ramp.begin()
         if not self.breaker.is_open:
             self.is_trusted = True
             self.window = max(self.window, min(self.window * 2, float(self.slots)))
@@ -222,15 +204,27 @@ class Lane:
         """Note an answer that blames the service: narrow the window; return whether the breaker opened."""
         self.is_trusted = False
         self.window = max(1.0, self.window / 2)
-        return self.breaker.failed(key, now)
+        if self.ramp is not None:
+            self.ramp.falter(now)
+        has_opened = self.breaker.failed(key, now)
+        if has_opened:
+            if self.ramp is not None:
+                self.ramp.fell(now)
+            self.tried.clear()
+            self.agenda.join_lines()
+        return has_opened
 
     def trip(self, trouble: Trouble, now: float) -> bool:
         """Open the breaker for *trouble* at once; return whether that is new."""
         self.is_trusted = False
         self.window = 1.0
+        if self.ramp is not None:
+            self.ramp.fell(now)
         return self.breaker.trip(trouble, now)
 
     def resume(self) -> None:
         """Close the breaker and forget a hold, at somebody's word."""
         self.breaker.resume()
         self.held_until, self.hold_reason = 0.0, None
+        if self.ramp is not None:
+            self.ramp.begin()

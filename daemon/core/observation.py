@@ -57,12 +57,12 @@ class Response:
     omitted: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)  # not frozen: there is one to each poll, and freezing makes it three times dearer
 class Pending:
     """The task lives: its status, and whatever else the answer told.
 
     ``hint`` is the provider's own wish in seconds for the next poll; ``created_at`` and ``started_at`` are the
-    provider's wall-clock times.
+    provider's wall-clock times. ``mark`` tells the answer's bytes from others; 0 where they have to be read each time.
     """
 
     status: Live
@@ -71,6 +71,7 @@ class Pending:
     created_at: float | None = None
     started_at: float | None = None
     hint: float | None = None
+    mark: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from dataclasses import dataclass
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address
 from typing import TypeAlias
 from urllib.parse import SplitResult, urlsplit
@@ -44,6 +45,7 @@ def origin(url: str) -> str:
     return str(parse_origin(url))
 
 
+@lru_cache(4096)
 def parse_origin(url: str) -> Origin:
     """Read the origin of an absolute http(s) *url*; raise ValueError that says what is wrong, without repeating it."""
     if len(url) > URL_LIMIT:

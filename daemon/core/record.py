@@ -6,8 +6,9 @@ from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from daemon.core.breaker import Trouble
-from daemon.core.delivery import Delivery, DeliveryState, Refusal
+from daemon.core.delivery import NO_STAGES, Delivery, DeliveryState, Refusal, Stages
 from daemon.core.ids import DeliveryId, EventId, TaskId
+from daemon.core.late import LateEnd
 from daemon.core.observation import Json, Output, TaskError
 from daemon.core.saving import SaveRecord
 from daemon.core.task import LaneName, Params, Saving, Status, Wish
@@ -30,9 +31,11 @@ class ToUrl:
 Target: TypeAlias = ToEndpoint | ToUrl
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class Application:
     """A registration as the caller sent it, its fields well-formed but not yet held against a definition.
+
+    A value that nobody writes to, not frozen for the same reason as TaskRecord.
 
     ``submission`` is the provider's own answer to the submit call, from which the definition reads what the other
     fields leave out. ``deadline`` and ``first_poll_after`` are seconds, ``created_at`` is wall-clock seconds.
@@ -51,6 +54,7 @@ class Application:
     first_poll_after: float | None = None
     fetch_result: bool | None = None
     save_outputs: Saving | None = None
+    recheck: bool | None = None
     wishes: frozenset[Wish] = frozenset()
 
 
@@ -72,9 +76,11 @@ class Claim:
     fingerprint: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class TaskRecord:
     """One row of the watchlist, whole; for a live task the fields that polls change may lag behind memory.
+
+    A value that nobody writes to; it is not frozen because that triples what making one costs, once a registration.
 
     ``saves`` is how the copies of its outputs stand, those it holds because they came inside an answer among them.
     """
@@ -108,6 +114,8 @@ class TaskRecord:
     event_id: EventId | None
     save_outputs: Saving | None = None
     saves: tuple[SaveRecord, ...] = ()
+    recheck: bool | None = None
+    late: LateEnd | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -186,7 +194,11 @@ class DeliveryRecord:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AttemptRecord:
-    """One POST of a delivery: when, how long, and what came back."""
+    """One POST of a delivery: when, how long, what came back, and what followed; times are wall-clock seconds.
+
+    ``keys`` are the fingerprints of those that signed. ``response`` is the beginning of the answer's body, kept only
+    where the endpoint asks for it.
+    """
 
     number: int
     started_at: float
@@ -195,6 +207,12 @@ class AttemptRecord:
     refusal: Refusal | None
     detail: str | None
     address: str | None
+    due_at: float | None = None
+    stages: Stages = NO_STAGES
+    keys: tuple[str, ...] = ()
+    next_at: float | None = None
+    next_why: str | None = None
+    response: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -205,6 +223,21 @@ class DeliveryQuery:
     endpoint: str | None = None
     before: DeliveryId | None = None
     limit: int = 50
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WindowQuery:
+    """Which deliveries of an endpoint to send again, oldest first: made from ``since`` to before ``until``, wall-clock.
+
+    ``after`` is the id the last step ended with.
+    """
+
+    endpoint: str
+    since: float
+    until: float
+    states: frozenset[DeliveryState]
+    after: DeliveryId | None = None
+    limit: int = 500
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -221,9 +254,10 @@ class LaneState:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EndpointState:
-    """What the store keeps of an endpoint: a secret it generated, and whether and why it is disabled."""
+    """How an endpoint stands over a restart: disabled or not, and failing or not, each since when and why."""
 
     name: str
-    secret: str | None
-    disabled_at: float | None
-    disabled_reason: str | None
+    disabled_at: float | None = None
+    disabled_reason: str | None = None
+    failing_since: float | None = None
+    failing_why: str | None = None

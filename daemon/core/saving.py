@@ -39,6 +39,9 @@ class SaveState(StrEnum):
     FAILED = "failed"
 
 
+NOT_ALLOWED = "the link leads where the egress rules do not let it; the operator finds why in the log"
+
+
 class SaveFault(StrEnum):
     """Why a try at an output's link brought no copy; the closed list that logs and metrics use."""
 
@@ -114,7 +117,7 @@ class Copied:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Uncopied:
-    """They do not, and why; ``detail`` is safe to show: no query, no key. ``retry_after`` is a wish, unclamped.
+    """They do not, and why; ``detail`` is for the log, without query or key. ``retry_after`` is a wish, unclamped.
 
     ``left`` is how many bytes its draft holds on the disk.
     """
@@ -125,6 +128,11 @@ class Uncopied:
     http_status: int | None = None
     retry_after: float | None = None
     left: int = 0
+
+    @property
+    def shown(self) -> str:
+        """What callers may read of it: of a target that is refused nothing, or links would map this network."""
+        return NOT_ALLOWED if self.fault is SaveFault.NOT_ALLOWED else self.detail
 
     @property
     def blames_server(self) -> bool:
@@ -181,14 +189,15 @@ def saves_of(task_id: TaskId, lane: str, outputs: Sequence[Output]) -> tuple[Sav
 def settle_save(save: Save, fetched: Fetched, schedule: Sequence[float], *, roll: float) -> SaveVerdict:
     """Decide what follows from *fetched*, the answer to try number ``save.tries`` + 1.
 
-    *schedule* holds the seconds between tries after the first; *roll* in [0, 1) spreads each slot over its upper
-    half. A Retry-After lengthens the slot, up to an hour. What no try can mend is given up at once.
+    *schedule* holds the seconds between tries after the first; *roll* in [0, 1) draws each wait from the whole of what
+    lies between its floor, half the slot, and the slot. A Retry-After lengthens it, up to an hour. What no try can mend
+    is given up at once.
     """
     if isinstance(fetched, Copied):
         return Kept()
     if fetched.fault in _FINAL:
-        return Abandoned(reason=fetched.detail)
+        return Abandoned(reason=fetched.shown)
     if save.tries >= len(schedule):
-        return Abandoned(reason=f"no success in {save.tries + 1} tries, the last: {fetched.detail}")
+        return Abandoned(reason=f"no success in {save.tries + 1} tries, the last: {fetched.shown}")
     slot = schedule[save.tries] * (JITTER_FLOOR + (1 - JITTER_FLOOR) * roll)
     return TryAgain(delay=max(slot, min(max(fetched.retry_after or 0.0, 0.0), RETRY_AFTER_CAP)))

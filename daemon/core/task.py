@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 from math import inf
-from typing import Literal, NewType
+from typing import Literal, NamedTuple, NewType
 
 from daemon.core.ids import TaskId
 
@@ -92,14 +92,29 @@ class Streak:
     since: float
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+class Outlook(NamedTuple):
+    """What a live task promises: when it will end, or start where it still waits (monotonic seconds).
+
+    ``is_steady`` says that the answer before promised about the same.
+    """
+
+    at: float
+    is_steady: bool
+
+
+@dataclass(slots=True, kw_only=True)
 class Task:
     """What watching one task needs in memory; all that only records need stays in the store.
 
     ``born``, ``deadline`` and ``next_at`` are monotonic seconds, so *now* in a decision is monotonic too.
     ``created_at`` is the provider's own creation time, once an answer told it; ``polled`` is when it was
     last asked, ``seen`` when it was last known to be alive (monotonic).
-    ``saving`` is None where the registration left it to the lane.
+    ``begun`` is when its run began by the provider's word, or was first seen; minus infinity where neither is known.
+    ``outlook`` is what its progress or its place in the queue promises.
+    ``saving`` is None where the registration left it to the lane. ``mark`` is that of the last answer.
+
+    A value but for what ``asked``, ``heard`` and ``plan`` write, which no verdict rests on: a poll that changes
+    nothing makes no new object (copying this one costs as much as a tenth of the request).
     """
 
     id: TaskId
@@ -116,6 +131,8 @@ class Task:
     queue_position: int | None = None
     created_at: float | None = None
     started_at: float | None = None
+    begun: float = -inf
+    outlook: Outlook | None = None
     updated_at: float
     born: float
     deadline: float
@@ -127,6 +144,22 @@ class Task:
     misses: int = 0
     streak: Streak | None = None
     last_miss: str | None = None
+    mark: int = 0
+
+    def asked(self, now: float) -> None:
+        """Count a poll that was answered at *now*, however it was."""
+        self.polls += 1
+        self.polled = now
+
+    def heard(self, now: float, mark: int) -> None:
+        """Note that an answer of this *mark* said at *now* that the task lives."""
+        self.seen = now
+        self.mark = mark
+
+    def plan(self, next_at: float, reason: str) -> None:
+        """Set when the next poll is due, and why then."""
+        self.next_at = next_at
+        self.next_reason = reason
 
     def age(self, now: float) -> float:
         """Seconds since the provider accepted the job, never negative."""

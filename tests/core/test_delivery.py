@@ -10,7 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from daemon.core.delivery import (
+    HAS_MOVED,
     RETRY_AFTER_CAP,
+    STILL_DOWN,
     Accepted,
     Delivered,
     Delivery,
@@ -18,6 +20,7 @@ from daemon.core.delivery import (
     Refusal,
     Refused,
     Retry,
+    Stead,
     settle,
 )
 from daemon.core.ids import DeliveryId, EventId
@@ -154,3 +157,51 @@ def test_a_date_is_the_seconds_until_it_and_never_negative(seconds):
     text = format_datetime(NOW + timedelta(seconds=seconds), usegmt=True)
 
     assert retry_after({"retry-after": text}, NOW_AT) == max(seconds, 0)
+
+
+@given(refusals, statuses, wishes, st.integers(0, 20), rolls)
+def test_a_try_that_only_shows_the_endpoint_is_still_down_uses_up_nothing(refusal, status, wish, tries, roll):
+    seen = refused(refusal, status, wish)
+
+    settlement = settle(delivery(tries), seen, SCHEDULE, roll=roll, stead=Stead.DOWN)
+
+    if seen.blames_endpoint:
+        wait = min(max(wish or 0.0, 0.0), RETRY_AFTER_CAP)
+        assert settlement == Retry(delay=wait, flagged=False, counts=False, why=STILL_DOWN)
+    else:
+        assert settlement == settle(delivery(tries), seen, SCHEDULE, roll=roll)
+
+
+@pytest.mark.parametrize(
+    ("status", "blames"),
+    [(None, True), (408, True), (425, True), (429, True), (500, True), (503, True), (599, True),
+     (300, False), (400, False), (404, False), (409, False), (426, False), (430, False), (499, False)],
+)  # fmt: skip
+def test_an_endpoint_is_blamed_for_what_any_other_event_would_have_met(status, blames):
+    assert refused(status=status).blames_endpoint is blames
+
+
+def test_an_answer_of_an_address_that_has_moved_decides_nothing_and_costs_nothing():
+    for seen in (refused(), refused(Refusal.GONE, 410)):
+        settlement = settle(delivery(99), seen, SCHEDULE, roll=0.5, stead=Stead.MOVED)
+        assert settlement == Retry(delay=0.0, flagged=False, counts=False, why=HAS_MOVED)
+
+
+def test_a_redirect_of_any_number_is_flagged_and_a_wish_is_capped_at_a_day():
+    settlement = settle(delivery(0), refused(status=300, wish=1e9), SCHEDULE, roll=0.5)
+
+    assert settlement == Retry(delay=86400.0, flagged=True, counts=True, why=None)
+
+
+def test_a_new_delivery_was_never_tried():
+    new = Delivery(id=DeliveryId("dlv_1"), event_id=EventId("msg_1"), endpoint="default", url=None)
+
+    assert (new.attempts, new.tries) == (0, 0)
+
+
+def test_the_longest_number_that_is_read_has_64_digits():
+    assert retry_after({"retry-after": "1" * 64}, NOW_AT) == float("1" * 64)
+    assert retry_after({"retry-after": "1" * 65}, NOW_AT) is None
+    date = "Sat, 21 Nov 2026 20:12:05 GMT"
+    assert retry_after({"retry-after": date + " " * (64 - len(date))}, NOW_AT) == 120.0
+    assert retry_after({"retry-after": date + " " * (65 - len(date))}, NOW_AT) is None

@@ -395,3 +395,30 @@ def test_other_headers_can_be_added_unless_their_value_breaks_the_line():
     assert header_complaint("Authorization", "Bearer abc") is None
     for value in ("a\r\nb: c", "a\nb", "\x00", "é", "x" * 5000):
         assert header_complaint("X-Mine", value) is not None
+
+
+@pytest.mark.parametrize(
+    "port",
+    [1433, 1521, 3306, 5432, 5984, 6379, 9042, 9200, 9300, 11211, 27017, 27018, 27019,
+     2049, 2181, 2375, 2376, 2379, 2380, 3389, 5672, 5900, 6443, 9092, 10250, 10255, 22, 79, 81, 442, 444, 1023],
+)  # fmt: skip
+def test_each_port_of_a_known_daemon_and_each_low_one_is_refused_to_strangers(port):
+    assert "is not one for webhooks" in str(verdict(ip_address("93.184.216.34"), port))
+
+
+@pytest.mark.parametrize(
+    "port", [80, 443, 1024, 1434, 1522, 3307, 5433, 5985, 6380, 9043, 9201, 9301, 11212, 27020, 8080]
+)
+def test_every_other_port_is_open_to_strangers(port):
+    assert verdict(ip_address("93.184.216.34"), port) is None
+
+
+def test_a_listener_on_all_addresses_is_not_met_at_a_public_one():
+    own = [(ip_address("0.0.0.0"), 8710)]
+
+    assert verdict(ip_address("93.184.216.34"), 8710, own=own) is None
+    assert verdict(ip_address("127.0.0.1"), 8710, own=own, is_trusted=True) == "it is the daemon's own listener"
+
+
+def test_the_last_port_may_be_allowed():
+    assert allowance("127.0.0.1/32:65535").port == 65535

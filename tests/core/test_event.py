@@ -6,10 +6,11 @@ import base64
 import json
 from dataclasses import replace
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from daemon.core.event import BODY_LIMIT, RESPONSE_LIMIT, ending_event, fitted, progress_event
+from daemon.core.event import BODY_LIMIT, RESPONSE_LIMIT, encode, ending_event, fitted, progress_event
 from daemon.core.ids import EventId, TaskId
 from daemon.core.observation import Ended, Output, Response, TaskError
 from daemon.core.record import TaskRecord
@@ -163,3 +164,22 @@ def test_outputs_of_many_byte_characters_give_way_until_the_event_fits():
 
     assert len(event.body) <= BODY_LIMIT
     assert json.loads(event.body)["data"]["outputs"]
+
+
+@given(body=st.recursive(st.none() | st.booleans() | st.integers() | st.integers(-(10**200), 10**200) | st.text(max_size=40), lambda inner: st.lists(inner, max_size=8) | st.dictionaries(st.text(max_size=8), inner, max_size=8), max_leaves=60), limit=st.integers(0, 600))  # fmt: skip
+def test_a_body_is_left_out_exactly_where_it_is_too_large(body, limit):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("daemon.core.event.RESPONSE_LIMIT", limit)
+        kept = fitted(Ended(outcome=Status.SUCCEEDED, response=Response(body=body))).response
+
+    assert (kept.omitted == "too_large") == (body is not None and len(encode(body)) > limit)
+
+
+def test_a_body_of_millions_of_values_is_left_out_without_being_written():
+    wide = {"a": [0] * 3_000_000, "b": dict.fromkeys(map(str, range(300_000)))}
+    deep: list = []
+    for _ in range(200_000):
+        deep = [deep, 0]
+
+    for body in (wide, deep):
+        assert fitted(Ended(outcome=Status.SUCCEEDED, response=Response(body=body))).response.omitted == "too_large"

@@ -79,7 +79,6 @@ def test_a_final_answer_ends_the_task_as_it_says_whenever_it_comes(outcome, dead
 
     assert isinstance(answer, Finish)
     assert answer.ended is ended
-    assert answer.task.polls == 1
 
 
 def test_an_end_past_the_deadline_is_still_an_end():
@@ -97,8 +96,6 @@ def test_no_news_of_any_kind_never_ends_a_task_before_its_deadline(seen, roll):
         answer = verdict(current, each, now=now, roll=roll)
         assert isinstance(answer, Wait)
         current, now = answer.task, now + answer.delay
-
-    assert current.polls == len(seen)
 
 
 @given(st.lists(pendings | misses, max_size=60), st.floats(0, 0.999), st.floats(1, 10_000))
@@ -202,7 +199,6 @@ def test_the_last_look_falls_on_the_deadline():
 
     assert isinstance(answer, Wait)
     assert answer.delay == 3.0
-    assert answer.task.next_at == 103.0
 
 
 def test_a_known_end_whose_result_stays_missing_is_told_as_that_end():
@@ -280,3 +276,104 @@ def test_a_task_that_cannot_be_polled_ends_at_its_deadline_and_not_before():
 def test_terminal_statuses_lead_nowhere_and_live_ones_anywhere():
     for status, following in TRANSITIONS.items():
         assert following == (frozenset() if status.is_terminal else frozenset(Status))
+
+
+def test_what_a_task_tells_is_news_in_each_of_its_parts_and_kept_where_an_answer_is_silent():
+    known = verdict(task(), Pending(status=Status.RUNNING, progress=0.5, queue_position=2, started_at=9.0)).task
+    same = Pending(status=Status.RUNNING, progress=0.5, queue_position=2, started_at=9.0)
+
+    assert verdict(known, same).task is known
+    assert verdict(known, replace(same, progress=0.6)).task.progress == 0.6
+    assert verdict(known, replace(same, queue_position=1)).task.queue_position == 1
+    assert verdict(known, replace(same, started_at=8.0)).task.started_at == 8.0
+    silent = verdict(known, Pending(status=Status.RUNNING, queue_position=3)).task
+    assert (silent.progress, silent.started_at, silent.queue_position) == (0.5, 9.0, 3)
+
+
+@pytest.mark.parametrize(
+    ("seen", "before", "roll", "delay"),
+    [
+        (missed(Miss.NOT_FOUND), 0, 0.9, 30.0),
+        (missed(Miss.UNAUTHORIZED), 9, 0.9, 2.0),
+        (missed(Miss.UNLISTED), 9, 0.9, 2.0),
+        (missed(Miss.THROTTLED, retry_after=30.0), 9, 0.9, 30.0),
+        (missed(Miss.THROTTLED), 9, 0.9, 2.0),
+        (missed(Miss.SERVER_ERROR), 0, 0.5, 3.0),
+        (missed(Miss.SERVER_ERROR), 1, 0.5, 5.0),
+        (missed(Miss.SERVER_ERROR), 3, 0.5, 17.0),
+        (missed(Miss.SERVER_ERROR), 40, 0.5, 31.0),
+        (missed(Miss.SERVER_ERROR, retry_after=20.0), 0, 0.5, 20.0),
+        (missed(Miss.SERVER_ERROR, retry_after=0.0), 0, 0.0, 2.0),
+    ],
+)
+def test_how_long_each_kind_of_no_news_waits(seen, before, roll, delay):
+    assert verdict(task(misses=before), seen, roll=roll).delay == delay
+
+
+def test_the_least_backoff_is_not_stretched_by_a_hint_that_was_not_given():
+    patience = Patience(backoff=0.1)
+
+    for seen in (missed(Miss.THROTTLED), missed(Miss.SERVER_ERROR), missed(Miss.SERVER_ERROR, retry_after=-3.0)):
+        answer = judge(task(), seen, CADENCE, patience=patience, heard=0.0, now=100.0, roll=0.0)
+        assert answer.delay == 0.1
+
+
+@pytest.mark.parametrize(("now", "is_over"), [(649.0, False), (650.0, True)])
+def test_a_known_end_waits_for_its_result_the_whole_grace_however_late_the_clock_began(now, is_over):
+    seen = missed(Miss.RESULT_MISSING, known=Ended(outcome=Status.SUCCEEDED))
+    current = task()
+    for moment in (50.0, 60.0):
+        current = verdict(current, seen, now=moment).task
+
+    assert isinstance(verdict(current, seen, now=now), Finish) is is_over
+
+
+def test_two_answers_without_the_result_are_not_enough_however_far_apart():
+    seen = missed(Miss.RESULT_MISSING, known=Ended(outcome=Status.SUCCEEDED))
+    first = verdict(task(), seen, now=0.0).task
+
+    assert isinstance(verdict(first, seen, now=5000.0), Wait)
+
+
+def test_a_known_end_is_told_at_the_very_deadline():
+    seen = missed(Miss.RESULT_MISSING, known=Ended(outcome=Status.SUCCEEDED))
+
+    assert verdict(task(deadline=20.0), seen, now=20.0).ended.outcome is Status.SUCCEEDED
+
+
+@pytest.mark.parametrize(("now", "is_over"), [(109.0, False), (110.0, True)])
+def test_the_grace_counts_from_the_first_not_found(now, is_over):
+    current = task()
+    for moment in (50.0, 60.0):
+        current = verdict(current, missed(Miss.NOT_FOUND), now=moment).task
+
+    assert isinstance(verdict(current, missed(Miss.NOT_FOUND), now=now), Finish) is is_over
+
+
+def test_an_answer_to_another_at_the_moment_the_row_of_403s_began_blames_nobody():
+    current = task()
+    for now in (0.0, 60.0):
+        current = verdict(current, missed(Miss.FORBIDDEN), now=now).task
+
+    assert isinstance(verdict(current, missed(Miss.FORBIDDEN), now=90.0, heard=0.0), Wait)
+    assert isinstance(verdict(current, missed(Miss.FORBIDDEN), now=90.0, heard=0.1), Finish)
+
+
+def test_what_was_missed_is_kept_to_300_characters():
+    assert len(verdict(task(), Missed(miss=Miss.TIMEOUT, detail="x" * 999)).task.last_miss) == 300
+
+
+def test_who_wished_for_one_kind_of_news_hears_of_no_other():
+    started = Pending(status=Status.RUNNING, progress=0.5)
+    still = task(status=Status.RUNNING, wishes=frozenset(Wish))
+
+    assert verdict(task(wishes=frozenset({Wish.RUNNING})), started).tell == (Wish.RUNNING,)
+    assert verdict(task(wishes=frozenset({Wish.PROGRESS})), started).tell == (Wish.PROGRESS,)
+    assert verdict(task(wishes=frozenset(Wish)), Pending(status=Status.QUEUED, queue_position=1)).tell == ()
+    assert verdict(still, Pending(status=Status.RUNNING, queue_position=1)).tell == ()
+
+
+def test_the_patience_that_nobody_set_is_the_documented_one():
+    assert Patience() == Patience(
+        grace=60.0, answers=3, backoff=2.0, backoff_cap=60.0, result_grace=600.0, hint_cap=3600.0
+    )

@@ -343,3 +343,28 @@ class LaneMachine(RuleBasedStateMachine):
 
 LaneMachine.TestCase.settings = settings(max_examples=80, stateful_step_count=40, deadline=None)
 TestLaneMachine = LaneMachine.TestCase
+
+
+def test_keys_planned_at_once_start_in_the_order_of_keys_planned_one_by_one():
+    entries = [(3.0, 0.0, "c"), (1.0, 2.0, "late"), (1.0, 1.0, "urgent"), (2.0, 0.0, "b")]
+    at_once, one_by_one = lane(), lane()
+    at_once.plan("b", 9.0)
+
+    at_once.fill(entries)
+    for due, rank, key in entries:
+        one_by_one.plan(key, due, rank)
+
+    started = [[it.take(9.0) for _ in range(5)] for it in (at_once, one_by_one)]
+    assert started[0] == started[1] == ["urgent", "late", "b", "c", None]
+
+
+def test_a_key_in_flight_is_not_started_twice_when_many_are_planned_at_once():
+    it = lane()
+    it.plan("a", 0.0)
+    assert it.take(0.0) == "a"
+
+    it.fill([(0.0, 0.0, "a"), (0.0, 0.0, "b")])
+
+    assert (it.take(0.0), it.take(0.0)) == ("b", None)
+    it.done("a", None)
+    assert it.take(0.0) == "a"

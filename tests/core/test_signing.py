@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import hmac
 from contextlib import suppress
 
 import pytest
@@ -66,3 +68,17 @@ def test_a_key_shows_its_fingerprint_and_nothing_else():
     assert len(key.fingerprint) == 8
     assert encode_secret(raw)[6:] not in repr(key)
     assert "sign" not in repr(key)
+
+
+def test_a_signature_is_the_hmac_of_id_timestamp_and_body_under_the_key_itself():
+    raw = bytes(range(24))
+    expected = base64.b64encode(hmac.digest(raw, b"msg_1.7.{}", "sha256")).decode()
+
+    assert encode_secret(raw).startswith("whsec_")
+    assert signature([raw_key(raw)], "msg_1", 7, b"{}") == f"v1,{expected}"
+
+
+def test_secrets_of_the_least_and_the_greatest_length_are_read_and_foreign_characters_are_not():
+    assert [len(decode_secret(encode_secret(b"x" * size))) for size in (24, 64)] == [24, 64]
+    with pytest.raises(BadSecret, match="padded standard base64"):
+        decode_secret(encode_secret(b"x" * 24)[:-4] + "\n*" + encode_secret(b"x" * 24)[-4:])

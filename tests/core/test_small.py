@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from datetime import UTC, datetime
 
 import pytest
 from hypothesis import given
@@ -59,3 +60,10 @@ def test_spans_of_whole_seconds_are_spoken_so_that_they_read_back(value):
 
 def test_times_are_shown_in_utc_with_milliseconds():
     assert rfc3339(1763755900.5129) == "2025-11-21T20:11:40.512Z"
+
+
+@given(st.floats(-1e9, 4e9))
+def test_a_time_is_rounded_to_the_microsecond_and_cut_to_the_millisecond(at):
+    moment = datetime.fromtimestamp(at, UTC)
+
+    assert rfc3339(at) == moment.strftime("%Y-%m-%dT%H:%M:%S.") + f"{moment.microsecond // 1000:03d}Z"
