@@ -18,6 +18,7 @@ from daemon.core.ids import TaskId
 from daemon.core.judge import Patience
 from daemon.core.lane import Lane
 from daemon.core.observation import Ended, Missed, Observation, Pending
+from daemon.core.record import TaskRecord
 from daemon.core.task import Miss, Saving, Status, Task
 from daemon.engine.parties import Parties
 from daemon.engine.ports import Provider
@@ -26,6 +27,8 @@ HOLD_CAP = 3600.0
 HOLD_FLOOR = 1.0
 THROTTLED_HOLD = 10.0
 FORBIDDEN_TASKS = 3
+DEADLINE_FROM = 30.0
+DEADLINE_CAP = 30 * 86400.0
 _FAULTS = frozenset({Miss.NETWORK, Miss.TIMEOUT, Miss.SERVER_ERROR, Miss.UNREADABLE})
 
 log = structlog.get_logger()
@@ -47,11 +50,17 @@ class AccountFacts:
     typical: float
     price: float
     evidence: str = "unverified"
+    recheck_for: float = 0.0
+    learns_deadline: bool = False
 
 
 @dataclass(slots=True, kw_only=True)
 class Account:
-    """A lane with its provider, cadence and patience, and the counts it shows."""
+    """A lane with its provider, cadence and patience, and the counts it shows.
+
+    ``absurd_wish`` is a wait past the cap that the provider has just asked for and nobody was told of; it is set once
+    for as long as the cap lasts, however many answers ask for it.
+    """
 
     lane: Lane
     provider: Provider
@@ -70,6 +79,8 @@ class Account:
     forbidden: set[TaskId] = field(default_factory=set)
     heard: float = -inf
     open_since: float = -inf
+    absurd_wish: float | None = None
+    absurd_until: float = -inf
 
     def __post_init__(self) -> None:
         """Let the parties and the lane know the same loners."""
@@ -79,6 +90,20 @@ class Account:
     def name(self) -> str:
         """The lane's name."""
         return self.lane.name
+
+    def deadline_of(self, model: str | None) -> float:
+        """Return the seconds that a new task of *model* is watched for where its registration does not say: the lane's
+        own deadline where its table sets one, else the preset's or three times the age by which 99 of 100 have ended.
+        """
+        law = self.cadence.law_of(model) if self.facts.learns_deadline else None
+        if law is None or law.endings < DEADLINE_FROM:
+            return self.facts.deadline
+        return max(self.facts.deadline, min(3 * law.quantile(0.99), DEADLINE_CAP))
+
+    def recheck_until(self, record: TaskRecord, outcome: Status, now_at: float) -> float | None:
+        """Return until when a task that ends so is asked about; None where that end is not only ours."""
+        span = self.facts.recheck_for if self.is_configured and record.recheck is not False else 0.0
+        return now_at + span if outcome is Status.TIMED_OUT and span > 0 else None
 
     @property
     def is_parked(self) -> bool:
@@ -140,8 +165,8 @@ class Account:
             self.cadence.throttled(now)
         if _status(seen, Miss.THROTTLED, 429) or seen.retry_after is not None:
             wish = THROTTLED_HOLD if seen.retry_after is None else seen.retry_after
-            if wish > HOLD_CAP:
-                log.warning("lane.absurd_retry_after", lane=self.name, asked=wish, taken=HOLD_CAP)
+            if wish > HOLD_CAP and now >= self.absurd_until:
+                self.absurd_wish, self.absurd_until = wish, now + HOLD_CAP
             self.lane.hold(now + min(max(wish, HOLD_FLOOR), HOLD_CAP), f"the provider asked for {wish:g} s")
 
     def _trouble(self, task: Task, seen: Missed, now: float) -> Trouble | None:

@@ -4,7 +4,17 @@ from __future__ import annotations
 
 import structlog
 
-from daemon.core.delivery import Delivered, Delivery, DeliveryState, GivenUp, Receipt, Refused, Retry, Settlement
+from daemon.core.delivery import (
+    RETRY_AFTER_CAP,
+    Delivered,
+    Delivery,
+    DeliveryState,
+    GivenUp,
+    Receipt,
+    Refused,
+    Retry,
+    Settlement,
+)
 from daemon.core.record import AttemptRecord
 from daemon.engine.ports import Settled
 
@@ -24,9 +34,31 @@ def settled_by(
         refusal=None if refused is None else refused.refusal,
         detail=None if refused is None else refused.detail,
         address=receipt.address,
+        stages=receipt.stages,
+        keys=receipt.keys,
+        next_at=now_at + settlement.delay if isinstance(settlement, Retry) else None,
+        next_why=_why(delivery, receipt, settlement),
+        response=receipt.response,
     )
     state, due_at, reason = _left_in(settlement, attempt.detail, now_at)
-    return Settled(delivery=delivery, attempt=attempt, state=state, due_at=due_at, reason=reason)
+    counts = not isinstance(settlement, Retry) or settlement.counts
+    return Settled(delivery=delivery, attempt=attempt, state=state, due_at=due_at, reason=reason, counts=counts)
+
+
+def _why(delivery: Delivery, receipt: Receipt, settlement: Settlement) -> str | None:
+    """Say why the next try is when it is, or why there is none."""
+    match settlement:
+        case Delivered():
+            return None
+        case GivenUp():
+            return settlement.reason
+        case Retry():
+            if settlement.why is not None:
+                return settlement.why
+            wish = receipt.retry_after if isinstance(receipt, Refused) else None
+            if wish and settlement.delay == min(wish, RETRY_AFTER_CAP):
+                return f"the endpoint asked for {wish:g} s"
+            return f"wait {delivery.tries + 1} of the schedule, jittered"
 
 
 def _left_in(

@@ -7,39 +7,39 @@ behind a failing endpoint is dropped.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import structlog
 
 from daemon.core.breaker import Trouble
 from daemon.core.delivery import (
-    Accepted,
     Delivered,
     Delivery,
     DeliveryState,
     GivenUp,
-    Receipt,
     Retry,
     Settlement,
+    Stead,
     settle,
 )
 from daemon.core.endpoint import Endpoint
 from daemon.core.event import Event, operational_event
-from daemon.core.ids import DeliveryId, EventId
-from daemon.core.lane import Lane
+from daemon.core.ids import DeliveryId
 from daemon.core.observation import Json
-from daemon.core.record import Owed, Target, ToEndpoint, ToUrl
+from daemon.core.record import Owed, Target, ToEndpoint
+from daemon.engine.alerts import OPS, Alerts
 from daemon.engine.attempts import log_attempt, settled_by
 from daemon.engine.clock import Clock, Dice, Mint
 from daemon.engine.endpoint_lanes import EndpointLanes
+from daemon.engine.heeding import Heeding
+from daemon.engine.owing import Owing
+from daemon.engine.parking import Parking
 from daemon.engine.ports import Ledger, Observer, Outbox, Sender
 from daemon.engine.pump import Pump
 from daemon.engine.standing import Standing
 
-OPS = "ops"
-HOLD_CAP = 3600.0
 FRESH_CAP = 10_000
-ALERTS_CAP = 100
+FRESH_BYTES = 32 << 20
 UNCONFIGURED = "no endpoint of this name is configured"
 
 log = structlog.get_logger()
@@ -69,36 +69,44 @@ class Courier:
         self.standing = Standing(ledger, clock)
         self.pump = Pump("deliver", self.work, cap=max_in_flight, clock=clock, on_crash=observer.work_crashed)
         self._lanes = EndpointLanes(self.pump, find, self.standing, clock)
+        self._mint = Mint(clock=clock, dice=dice)
+        self.owing = Owing(find=find, origin=origin, standing=self.standing, clock=clock, mint=self._mint)
+        self.alerts = Alerts(self.publish, lambda name: find(name, None) is not None)
         self._outbox = outbox
         self._sender = sender
-        self._origin = origin
         self._clock = clock
         self._dice = dice
-        self._mint = Mint(clock=clock, dice=dice)
-        self._observer = observer
+        self.parking = Parking(
+            outbox=outbox,
+            standing=self.standing,
+            pump=self.pump,
+            lanes=self._lanes,
+            alerts=self.alerts,
+            clock=clock,
+            plan=self.plan,
+            forget=self._forget,
+            is_known=lambda name: find(name, None) is not None,
+        )
+        self._heeding = Heeding(
+            lanes=self._lanes, standing=self.standing, parking=self.parking, observer=observer, clock=clock
+        )
         self._fresh: dict[str, tuple[Delivery, Event]] = {}
+        self._fresh_bytes = 0
         self._bell = asyncio.Event()
-        self._alerts: asyncio.Queue[tuple[str, Mapping[str, Json]]] = asyncio.Queue(ALERTS_CAP)
 
     # ---- owing
 
-    def owe(self, target: Target | None, event_id: EventId) -> tuple[Owed, ...]:
+    def owe(self, target: Target | None, event: Event) -> tuple[Owed, ...]:
         """Return what is owed of a new event: nothing without a target, a parked delivery to a disabled endpoint."""
-        match target:
-            case None:
-                return ()
-            case ToEndpoint():
-                return (self._owed(event_id, target.name, None),)
-            case ToUrl():
-                return (self._owed(event_id, self._origin(target.url), target.url),)
+        return self.owing.of(target, event)
 
     def take(self, owed: Sequence[Owed], event: Event | None) -> None:
         """Bring what has just been committed on its way, at once, and tell those who wait for events."""
         now = self._clock.now()
         for each in owed:
             if each.state is DeliveryState.PENDING:
-                if event is not None and len(self._fresh) < FRESH_CAP:
-                    self._fresh[each.delivery.id] = (each.delivery, event)
+                if event is not None:
+                    self._keep_ready(each.delivery, event)
                 self.plan(each.delivery, now)
                 self._lanes.of(each.delivery.endpoint, each.delivery.url).hope(each.delivery.id)
         bell, self._bell = self._bell, asyncio.Event()
@@ -106,30 +114,33 @@ class Courier:
 
     def plan(self, delivery: Delivery, due: float) -> None:
         """Put a pending delivery on its endpoint's agenda for monotonic *due*."""
-        self.pump.plan(self._lanes.of(delivery.endpoint, delivery.url), delivery.id, due)
+        lane = self._lanes.of(delivery.endpoint, delivery.url)
+        if delivery.tries:
+            lane.demote(delivery.id)
+        self.pump.plan(lane, delivery.id, due)
 
-    def alert(self, kind: str, data: Mapping[str, Json]) -> None:
-        """Tell the operators: an event to the endpoint ``ops`` if there is one (the journal has it already)."""
-        if self.find(OPS, None) is None:
-            return
-        if self._alerts.full():
-            log.warning("alert.dropped", kind=kind, waiting=ALERTS_CAP)
-            return
-        self._alerts.put_nowait((kind, data))
+    def plan_again(self, delivery: Delivery) -> None:
+        """Put a delivery that is sent once more on the agenda, due now, in the line of retries beside what is new."""
+        lane = self._lanes.of(delivery.endpoint, delivery.url)
+        if delivery.attempts:
+            lane.demote(delivery.id)
+        self.pump.plan(lane, delivery.id, self._clock.now())
 
-    async def run_alerts(self) -> None:
-        """Publish alerts until cancelled."""
-        while True:
-            kind, data = await self._alerts.get()
-            await self.publish(kind, data, OPS)
-
-    async def publish(self, kind: str, data: Mapping[str, Json], endpoint: str) -> DeliveryId:
-        """Commit an event that belongs to no task, owe it to *endpoint* and return the delivery."""
+    async def publish(self, kind: str, data: Mapping[str, Json], endpoint: str) -> None:
+        """Commit an event that belongs to no task, owe it to *endpoint* where that wants it."""
         event = operational_event(self._mint.event(), kind, data, created_at=self._clock.now_at())
-        owed = self.owe(ToEndpoint(name=endpoint), event.id)
+        await self._publish(event, self.owe(ToEndpoint(name=endpoint), event))
+
+    async def send_test(self, kind: str, data: Mapping[str, Json], endpoint: str) -> DeliveryId:
+        """Commit an event for *endpoint* whatever its filter says and return its delivery."""
+        event = operational_event(self._mint.event(), kind, data, created_at=self._clock.now_at())
+        owed = self.owing.to(endpoint, event.id)
+        await self._publish(event, (owed,))
+        return owed.delivery.id
+
+    async def _publish(self, event: Event, owed: Sequence[Owed]) -> None:
         await self._outbox.publish(event, owed)
         self.take(owed, event)
-        return owed[0].delivery.id
 
     @property
     def next_event(self) -> asyncio.Event:
@@ -140,81 +151,50 @@ class Courier:
         """Bring the lanes up to date with endpoints that changed."""
         self._lanes.renew()
 
-    async def release(self, names: Iterable[str]) -> None:
-        """Send what was parked for those of *names* that are not disabled."""
-        for name in names:
-            if not self.standing.disabled(name):
-                await self._unpark(name)
+    def forget_endpoint(self, name: str) -> None:
+        """Let go of how a deleted endpoint stood; its lane is closed so that the rest can be parked."""
+        self.standing.forget(name)
+        self._lanes.of(name, None).resume()
 
-    async def disable(self, name: str, reason: str) -> None:
-        """Disable an endpoint durably and park what it is owed; announced in the journal and to ``ops``."""
-        await self.standing.disable(name, reason)
-        self._lanes.of(name, None).trip(Trouble.DISABLED, self._clock.now())
-        await self.park_if_disabled(name)
-        log.warning("endpoint.disabled", endpoint=name, reason=reason)
-        if name != OPS:
-            self.alert("endpoint.disabled", {"endpoint": name, "reason": reason})
-
-    async def park_if_disabled(self, name: str) -> bool:
-        """Park what a disabled endpoint is owed; False where it is not disabled."""
-        disabled = self.standing.disabled(name)
-        if disabled is not None:
-            await self._park(name, f"endpoint disabled: {disabled[1]}")
-        return disabled is not None
-
-    async def enable(self, name: str) -> None:
-        """Enable an endpoint and send what was parked, oldest first."""
-        await self.standing.enable(name)
-        lane = self._lanes.of(name, None)
-        lane.resume()
-        self.pump.wake(lane)
-        await self._unpark(name)
-        log.info("endpoint.enabled", endpoint=name)
+    def look_again(self, name: str) -> None:
+        """Try an endpoint at once whose address changed, however it fared at the old one."""
+        if self.standing.disabled(name) is None:
+            lane = self._lanes.of(name, None)
+            lane.resume()
+            self.pump.wake(lane)
 
     # ---- one try
 
     async def work(self, key: str) -> float | None:
         """Make one attempt of one delivery; return the seconds until the next, or None where it is settled."""
-        message = self._fresh.pop(key, None) or await self._outbox.message(DeliveryId(key))
+        message = self._forget(key) or await self._outbox.message(DeliveryId(key))
         if message is None:
-            self._forget(key)
             return None
         delivery, event = message
         endpoint = self.find(delivery.endpoint, delivery.url)
         if endpoint is None:
             log.warning("endpoint.unconfigured", endpoint=delivery.endpoint)
-            await self._park(delivery.endpoint, UNCONFIGURED)
+            await self.parking.park(delivery.endpoint, UNCONFIGURED)
             return None
         started_at = self._clock.now_at()
         receipt = await self._sender.send(delivery, event)
-        settlement = settle(delivery, receipt, endpoint.schedule, roll=self._dice.roll())
+        stead = self._stead(delivery, endpoint)
+        settlement = settle(delivery, receipt, endpoint.schedule, roll=self._dice.roll(), stead=stead)
         settled = settled_by(delivery, receipt, settlement, started_at=started_at, now_at=self._clock.now_at())
         await self._outbox.settle(settled)
         log_attempt(settled, settlement)
-        self._heed(delivery, event, receipt)
+        self._heeding.count(delivery, event, receipt)
+        if stead is not Stead.MOVED:
+            await self._heeding.heed(delivery, receipt)
+            await self._heeding.judge(endpoint, receipt)
         return await self._follow(delivery, settlement)
 
-    def _heed(self, delivery: Delivery, event: Event, receipt: Receipt) -> None:
-        lane, now = self._lanes.of(delivery.endpoint, delivery.url), self._clock.now()
-        label = "url" if delivery.url is not None else delivery.endpoint
-        first = None if delivery.attempts else self._clock.now_at() - event.created_at
-        if isinstance(receipt, Accepted):
-            self._reached(lane, delivery)
-            self._observer.attempted(label, "delivered", seconds=receipt.seconds, first_after=first)
-            return
-        self._observer.attempted(label, receipt.refusal, seconds=receipt.seconds, first_after=first)
-        if receipt.retry_after is not None:
-            lane.hold(now + min(max(receipt.retry_after, 0.0), HOLD_CAP), f"asked for {receipt.retry_after:g} s")
-        if not receipt.blames_endpoint:
-            self._reached(lane, delivery)
-        elif lane.went_badly(delivery.id, now):
-            self.standing.fails(delivery.endpoint, receipt.detail)
-            log.warning("endpoint.failing", endpoint=delivery.endpoint, why=receipt.detail, rule="5 failures in a row")
-
-    def _reached(self, lane: Lane, delivery: Delivery) -> None:
-        if lane.went_well(delivery.id):
-            log.info("endpoint.recovered", endpoint=delivery.endpoint)
-            self.standing.recovers(delivery.endpoint)
+    def _stead(self, delivery: Delivery, tried: Endpoint) -> Stead:
+        present = self.find(delivery.endpoint, delivery.url)
+        if present is None or present.url != tried.url:
+            return Stead.MOVED
+        is_down = self._lanes.of(delivery.endpoint, delivery.url).breaker.trouble is Trouble.OUTAGE
+        return Stead.DOWN if is_down else Stead.UP
 
     async def _follow(self, delivery: Delivery, settlement: Settlement) -> float | None:
         match settlement:
@@ -222,6 +202,8 @@ class Courier:
                 self._forget(delivery.id)
                 return None
             case Retry():
+                if settlement.counts:
+                    self._lanes.of(delivery.endpoint, delivery.url).demote(delivery.id)
                 return None if self.standing.disabled(delivery.endpoint) else settlement.delay
             case GivenUp():
                 self._forget(delivery.id)
@@ -231,7 +213,7 @@ class Courier:
     async def _give_up(self, delivery: Delivery, given_up: GivenUp) -> None:
         if given_up.disables and delivery.url is None:
             if not self.standing.disabled(delivery.endpoint):
-                await self.disable(delivery.endpoint, given_up.reason)
+                await self.parking.disable(delivery.endpoint, given_up.reason, "410")
         else:
             log.warning("delivery.exhausted", delivery=delivery.id, endpoint=delivery.endpoint, why=given_up.reason)
             if delivery.endpoint != OPS:
@@ -241,27 +223,16 @@ class Courier:
                     "endpoint": delivery.endpoint,
                     "reason": given_up.reason,
                 }
-                self.alert("delivery.exhausted", facts)
+                self.alerts.tell("delivery.exhausted", facts)
 
-    async def _unpark(self, name: str) -> None:
-        for delivery, due in await self._outbox.unpark(name, self._clock.now_at()):
-            self.plan(delivery, due + self._clock.shift)
+    def _keep_ready(self, delivery: Delivery, event: Event) -> None:
+        """Spare the first try its reading, within a bound of deliveries and of bytes."""
+        if len(self._fresh) < FRESH_CAP and self._fresh_bytes + len(event.body) <= FRESH_BYTES:
+            self._fresh[delivery.id] = (delivery, event)
+            self._fresh_bytes += len(event.body)
 
-    async def _park(self, name: str, reason: str) -> None:
-        lane = self.pump.lanes.get(name)
-        for delivery_id in await self._outbox.park(name, reason, self._clock.now_at()):
-            self._forget(delivery_id)
-            if lane is not None:
-                lane.drop(delivery_id)
-
-    def _owed(self, event_id: EventId, endpoint: str, url: str | None) -> Owed:
-        delivery = Delivery(id=self._mint.delivery(), event_id=event_id, endpoint=endpoint, url=url)
-        now_at = self._clock.now_at()
-        disabled = self.standing.disabled(endpoint)
-        if disabled is not None:
-            reason = f"endpoint disabled: {disabled[1]}"
-            return Owed(delivery=delivery, due_at=now_at, state=DeliveryState.PARKED, reason=reason)
-        return Owed(delivery=delivery, due_at=now_at)
-
-    def _forget(self, delivery_id: str) -> None:
-        self._fresh.pop(delivery_id, None)
+    def _forget(self, delivery_id: str) -> tuple[Delivery, Event] | None:
+        message = self._fresh.pop(delivery_id, None)
+        if message is not None:
+            self._fresh_bytes -= len(message[1].body)
+        return message

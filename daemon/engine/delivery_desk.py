@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from daemon.core.delivery import Delivery, DeliveryState
 from daemon.core.endpoint import Endpoint
 from daemon.core.errors import NotFound, UnknownEndpoint
-from daemon.core.ids import EventId
-from daemon.core.record import DeliveryRecord, ToEndpoint
+from daemon.core.ids import DeliveryId, EventId
+from daemon.core.record import DeliveryRecord
 from daemon.core.wall import rfc3339
 from daemon.engine.clock import Clock
 from daemon.engine.courier import Courier
@@ -26,6 +26,7 @@ class DeliveryDesk:
     outbox: Outbox
     configured: Callable[[], Mapping[str, Endpoint]]
     clock: Clock
+    rotation_ends_at: Callable[[str], float | None] = lambda _name: None
 
     async def redeliver(self, event_id: EventId) -> list[DeliveryRecord]:
         """Send an event again to wherever it was owed, or to ``default`` where it was owed to nobody."""
@@ -33,13 +34,23 @@ class DeliveryDesk:
         if feed_item is None:
             raise NotFound(f"no event {event_id}")
         before = await self.outbox.deliveries_of(event_id)
-        spare = () if before or not self.has("default") else self.courier.owe(ToEndpoint(name="default"), event_id)
+        spare = () if before or not self.has("default") else (self.courier.owing.to("default", event_id),)
         if not before and not spare:
             raise UnknownEndpoint(f"event {event_id} was owed to no endpoint, and no endpoint default is configured")
         for record in await self.outbox.redeliver(event_id, spare, self.clock.now_at()) or []:
-            if not await self.courier.park_if_disabled(record.endpoint):
-                self.courier.plan(_delivery(record), self.clock.now())
+            if not await self.courier.parking.park_if_disabled(record.endpoint):
+                self.courier.plan_again(_delivery(record))
         return await self.outbox.deliveries_of(event_id)
+
+    async def redeliver_one(self, delivery_id: DeliveryId) -> DeliveryRecord:
+        """Send one delivery again, whatever became of it; to a disabled endpoint it waits parked."""
+        for delivery in await self.outbox.owe_again([delivery_id], self.clock.now_at()):
+            if not await self.courier.parking.park_if_disabled(delivery.endpoint):
+                self.courier.plan_again(delivery)
+        found = await self.outbox.delivery(delivery_id)
+        if found is None:
+            raise NotFound(f"no delivery {delivery_id[:60]!r}")
+        return found[0]
 
     async def endpoints(self) -> list[EndpointView]:
         """Return the configured endpoints, by name."""
@@ -49,20 +60,24 @@ class DeliveryDesk:
     async def enable(self, name: str) -> EndpointView:
         """Enable an endpoint and send what was parked."""
         self._known(name)
-        await self.courier.enable(name)
-        return self._view(self._known(name), await self.outbox.counts())
+        await self.courier.parking.enable(name)
+        return await self.view(name)
 
     async def disable(self, name: str) -> EndpointView:
         """Disable an endpoint; its events are parked until it is enabled."""
         self._known(name)
-        await self.courier.disable(name, "disabled by an operator")
+        await self.courier.parking.disable(name, "disabled by an operator", "operator")
+        return await self.view(name)
+
+    async def view(self, name: str) -> EndpointView:
+        """Return one endpoint as it stands."""
         return self._view(self._known(name), await self.outbox.counts())
 
     async def test(self, name: str) -> DeliveryRecord:
         """Owe the endpoint a signed ``endpoint.test`` event."""
         self._known(name)
         facts = {"endpoint": name, "sent_at": rfc3339(self.clock.now_at())}
-        delivery_id = await self.courier.publish("endpoint.test", dict(facts), name)
+        delivery_id = await self.courier.send_test("endpoint.test", dict(facts), name)
         found = await self.outbox.delivery(delivery_id)
         assert found is not None
         return found[0]
@@ -99,7 +114,7 @@ class DeliveryDesk:
         return EndpointView(
             name=endpoint.name,
             url=endpoint.url,
-            source="config",
+            source=endpoint.source,
             state=state,
             reason=reason,
             since_at=since_at,
@@ -110,6 +125,17 @@ class DeliveryDesk:
             pending=counts.get((endpoint.name, DeliveryState.PENDING), 0),
             parked=counts.get((endpoint.name, DeliveryState.PARKED), 0),
             dead=counts.get((endpoint.name, DeliveryState.DEAD), 0),
+            headers=tuple(header for header, _ in endpoint.headers),
+            events=endpoint.events,
+            providers=endpoint.providers,
+            where=endpoint.where,
+            rate=endpoint.rate,
+            schedule=endpoint.schedule,
+            disable_after=endpoint.disable_after,
+            has_ca=endpoint.ca is not None,
+            store_response=endpoint.store_response,
+            public_key=next((key.public for key in endpoint.keys if key.public is not None), None),
+            rotation_ends_at=self.rotation_ends_at(endpoint.name),
         )
 
     def _state(self, name: str) -> tuple[str, str | None, float | None]:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 
 import structlog
@@ -27,6 +26,7 @@ from daemon.engine.watcher import Watcher
 
 RETRY_WHEN_FULL = 30
 SLICE = 50
+LANES_NAMED = 8
 
 log = structlog.get_logger()
 
@@ -160,13 +160,14 @@ class TaskDesk:
             added = await self._watchlist.add(newcomers, claim)
         finally:
             self._joining -= len(newcomers)
+        if len(added) != len(newcomers):
+            # the same request came at once, when there was room for another number of them, and made the claim its own
+            return await self._add(newcomers, None)
         new = [each.record for each in added if each.is_new]
+        now, shift = self._clock.now(), self._clock.shift
         for record in new:
-            self._watcher.watch(replace(as_task(record, self._clock.shift), seen=self._clock.now()))
-        for number, record in enumerate(new, 1):
-            log.info("task.registered", task=record.id, lane=record.provider)
-            if number % SLICE == 0:
-                await asyncio.sleep(0)
+            self._watcher.watch(as_task(record, shift, seen=now))
+        _log_registered(new)
         return added
 
     @property
@@ -192,4 +193,15 @@ class TaskDesk:
             f"the watchlist is full: {len(self._watcher.live)} tasks of at most {self.max_tasks}; "
             "wait for some to end, stop some, or raise [polling] max_tasks",
             retry_after=RETRY_WHEN_FULL,
+        )
+
+
+def _log_registered(new: Sequence[TaskRecord]) -> None:
+    """Say in one line what has come: one task, or many by the first and last of them."""
+    if len(new) == 1:
+        log.info("task.registered", task=new[0].id, lane=new[0].provider)
+    elif new:
+        lanes = sorted({record.provider for record in new})
+        log.info(
+            "task.registered", count=len(new), first=new[0].id, last=new[-1].id, lane=", ".join(lanes[:LANES_NAMED])
         )

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import inf
 from pathlib import Path
 from typing import Protocol
 
+from daemon.core.endpoint import DISABLE_AFTER
 from daemon.core.errors import Mistake
-from daemon.core.ids import EventId, TaskId
+from daemon.core.ids import DeliveryId, EventId, TaskId
 from daemon.core.record import Added, Application, Claim, DeliveryRecord, StoredResult, TaskQuery, TaskRecord
 
 
@@ -61,9 +63,10 @@ class LaneView:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EndpointView:
-    """One endpoint as the API shows it; never a secret, only key fingerprints.
+    """One endpoint as the API shows it; never a secret, only key fingerprints and the names of its own headers.
 
-    ``state`` is ``ok``, ``failing`` (single probes, events wait) or ``disabled``.
+    ``state`` is ``ok``, ``failing`` (single probes, events wait) or ``disabled``; ``public_key`` verifies its v1a
+    signatures; ``rotation_ends_at`` is when the last of the older keys stops signing.
     """
 
     name: str
@@ -79,6 +82,17 @@ class EndpointView:
     pending: int
     parked: int
     dead: int
+    headers: tuple[str, ...] = ()
+    events: tuple[str, ...] = ()
+    providers: tuple[str, ...] = ()
+    where: str | None = None
+    rate: float = inf
+    schedule: tuple[float, ...] = ()
+    disable_after: float = DISABLE_AFTER
+    has_ca: bool = False
+    store_response: bool = False
+    public_key: str | None = None
+    rotation_ends_at: float | None = None
 
 
 class Tasks(Protocol):
@@ -132,6 +146,10 @@ class Deliveries(Protocol):
 
     async def redeliver(self, event_id: EventId) -> list[DeliveryRecord]:
         """Send an event again to wherever it was owed."""
+        ...
+
+    async def redeliver_one(self, delivery_id: DeliveryId) -> DeliveryRecord:
+        """Send one delivery again, whatever became of it; to a disabled endpoint it waits parked."""
         ...
 
     async def endpoints(self) -> list[EndpointView]:

@@ -15,7 +15,7 @@ import structlog
 from daemon.core.breaker import Breaker, Temper
 from daemon.core.ids import TaskId
 from daemon.core.lane import Lane, Pace
-from daemon.core.observation import Json, Output
+from daemon.core.observation import Ended, Json, Output
 from daemon.core.origin import origin
 from daemon.core.saving import (
     Abandoned,
@@ -108,14 +108,18 @@ class Downloads:
         expires = self._clock.now() + LIFE if save.expires_at is None else save.expires_at + self._clock.shift
         self.pump.plan(self._lane(save.lane), save.key, due, expires)
 
-    async def ahead(self, saves: Sequence[Save]) -> list[SaveRecord]:
-        """Want *saves* before their task has ended; return how they stand."""
-        standing = await self._saves.owe(saves, self._clock.now_at())
-        for save, one in zip(saves, standing, strict=True):
+    async def ahead(self, task_id: TaskId, ended: Ended, saves: Sequence[Save]) -> list[SaveRecord]:
+        """Want *saves* before *ended* is told; return how they stand, or nothing where the task is not live."""
+        standing = await self._saves.hold(task_id, ended, saves, self._clock.now_at())
+        for save, one in zip(saves, standing, strict=bool(standing)):
             lane = self._lane(save.lane)
             if one.state is SaveState.PENDING and save.key not in lane.agenda and save.key not in lane.running:
                 self.plan(save, 0.0)
         return standing
+
+    async def witness(self, task_id: TaskId, ended: Ended) -> None:
+        """Record *ended*, whose outputs are still to be told."""
+        await self._saves.witness(task_id, ended)
 
     async def work(self, key: str) -> float | None:
         """Make one try of one save; return the seconds until the next, or None where it is settled."""
@@ -126,6 +130,8 @@ class Downloads:
             return None
         fetched = await self._try(save)
         verdict = settle_save(save, fetched, self.bounds.schedule, roll=self._dice.roll())
+        if isinstance(verdict, Abandoned):  # before it is recorded: after it nobody would look for what had gathered
+            await self._shelf.drop_draft(save.task_id, save.number)
         settled = _settled(save, fetched, verdict, self._clock.now_at())
         if not await self._saves.settle(settled):
             self.room.leave(key)
@@ -181,7 +187,6 @@ class Downloads:
                 return verdict.delay
             case Abandoned():
                 self.room.leave(save.key)
-                await self._shelf.drop_draft(save.task_id, save.number)
                 self._give_up(save, verdict.reason)
                 await self._wake(save.task_id)
                 return None
@@ -219,7 +224,7 @@ def _left(save: Save, fetched: Fetched, verdict: SaveVerdict) -> SaveRecord:
     if isinstance(verdict, Abandoned):
         return SaveRecord(number=save.number, state=SaveState.FAILED, reason=verdict.reason)
     if isinstance(fetched, Uncopied):
-        return SaveRecord(number=save.number, state=SaveState.PENDING, reason=fetched.detail)
+        return SaveRecord(number=save.number, state=SaveState.PENDING, reason=fetched.shown)
     return SaveRecord(
         number=save.number,
         state=SaveState.SAVED,

@@ -1,7 +1,8 @@
-"""Holding: an end whose outputs are to be saved before it is told waits here, and is never lost by waiting.
+"""Holding: an end that was seen and is not told yet waits here, and is never lost by waiting.
 
-Guarded here: the copies are owed on disk before anybody waits for them, so that a crash loses none; and whatever the
-provider says or fails to say meanwhile, the end that was seen is the one that is told; only its links may be refreshed.
+Guarded here: the end is on disk before anybody waits, so that a crash does not lose it. One that waits for copies of
+its outputs is the one that is told, whatever the provider says meanwhile; only its links may be refreshed. One whose
+result is missing gives way to what the provider says, but not to its silence: it is never told as lost or timed out.
 """
 
 from __future__ import annotations
@@ -10,35 +11,59 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from daemon.core.event import fitted
-from daemon.core.expiry import dated
 from daemon.core.ids import TaskId
 from daemon.core.judge import Finish
-from daemon.core.observation import Ended, Missed, Observation, Output
+from daemon.core.observation import Ended, Missed, Observation, Output, Response
 from daemon.core.saving import SaveRecord, SaveState, saves_of
-from daemon.core.task import Miss, Saving, Task
+from daemon.core.task import Miss, Saving, Status, Task
 from daemon.engine.downloads import Downloads
+from daemon.engine.ports import HeldEnd, Lack
+from daemon.engine.results import Results
+
+_BARE = Response(omitted="result_unavailable")
+_OURS = frozenset({Status.LOST, Status.TIMED_OUT})
+_GONE = frozenset({Miss.NOT_FOUND, Miss.FORBIDDEN})
 
 
 class Holding:
-    """The ends that wait for their outputs."""
+    """The ends that were seen and are not told yet."""
 
-    def __init__(self, downloads: Downloads) -> None:
+    def __init__(self, downloads: Downloads, results: Results) -> None:
         self._downloads = downloads
+        self._results = results
         self._ends: dict[TaskId, Ended] = {}
+        self._bare: dict[TaskId, Ended] = {}
 
     async def hold(self, task: Task, ended: Ended) -> Missed | None:
         """Return None where *ended* may be told now; else have its outputs fetched and say what it waits for."""
         if self._downloads.saving(task) is not Saving.BEFORE_EVENT:
             return None
         ended = fitted(ended)
-        wanted = saves_of(task.id, task.provider, [dated(output) for output in ended.outputs])
-        standing = await self._downloads.ahead(wanted) if wanted else []
+        ended = replace(ended, outputs=await self._results.shelve(task.id, ended.outputs))
+        wanted = saves_of(task.id, task.provider, ended.outputs)
+        standing = await self._downloads.ahead(task.id, ended, wanted) if wanted else []
         pending = [one for one in standing if one.state is SaveState.PENDING]
         if not pending:
             self.forget(task.id)
             return None
         self._ends[task.id] = ended
         return Missed(miss=Miss.RESULT_MISSING, detail=_told(pending, len(standing)), known=ended)
+
+    async def witness(self, task: Task, seen: Observation) -> None:
+        """Keep the end that *seen* tells without its result, but not the body, unless it is kept already."""
+        known = seen.known if isinstance(seen, Missed) else None
+        before = self._bare.get(task.id)
+        if known is None or task.id in self._ends or (before is not None and before.outcome == known.outcome):
+            return
+        bare = fitted(replace(known, response=_BARE))
+        bare = replace(bare, outputs=await self._results.shelve(task.id, bare.outputs))
+        await self._downloads.witness(task.id, bare)
+        self._bare[task.id] = bare
+
+    def remember(self, one: HeldEnd) -> None:
+        """Take back an end that was seen before the restart."""
+        kept = self._ends if one.lacks is Lack.COPIES else self._bare
+        kept[one.task_id] = one.ended
 
     def held(self, task_id: TaskId) -> Ended | None:
         """Return the end that waits, if one does."""
@@ -51,7 +76,7 @@ class Holding:
         """
         held = self._ends.get(task_id)
         if held is None:
-            return seen
+            return self._in_silence(task_id, seen)
         if isinstance(seen, Missed):
             return replace(seen, miss=Miss.RESULT_MISSING, known=held)
         said = seen.outcome if isinstance(seen, Ended) else seen.status
@@ -62,11 +87,21 @@ class Holding:
 
     def told(self, end: Finish) -> Ended:
         """Return the end to tell: the one that was seen and waits, before any that our own patience makes."""
-        return self._ends.get(end.task.id) or end.ended
+        held, bare = self._ends.get(end.task.id), self._bare.get(end.task.id)
+        if held is None and bare is not None and end.ended.outcome in _OURS:
+            return bare
+        return held or end.ended
 
     def forget(self, task_id: TaskId) -> None:
         """Let go of an end."""
         self._ends.pop(task_id, None)
+        self._bare.pop(task_id, None)
+
+    def _in_silence(self, task_id: TaskId, seen: Observation) -> Observation:
+        bare = self._bare.get(task_id)
+        if bare is None or not isinstance(seen, Missed) or seen.miss not in _GONE:
+            return seen
+        return replace(seen, miss=Miss.RESULT_MISSING, known=bare)
 
 
 def _refreshed(held: tuple[Output, ...], fresh: tuple[Output, ...]) -> tuple[Output, ...]:

@@ -32,7 +32,7 @@ class Interim:
             )
             for wish in wishes
         ]
-        owed = [self.courier.owe(record.target, event.id) for event in events]
+        owed = [self.courier.owe(record.target, event) for event in events]
         flat = [each for group in owed for each in group]
         if await self.watchlist.tell(task, self.clock.shift, events, flat):
             for event, group in zip(events, owed, strict=True):

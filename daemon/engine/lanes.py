@@ -5,6 +5,7 @@ from __future__ import annotations
 from math import inf
 
 from daemon.core.breaker import Trouble
+from daemon.core.cadence import RUN
 from daemon.core.record import LaneState
 from daemon.engine.account import Account
 from daemon.engine.clock import Clock
@@ -70,7 +71,7 @@ def restore(account: Account, saved: LaneState, clock: Clock, *, hold_cap: float
     held = min(saved.held_until_at + shift, now + hold_cap)
     if held > now:
         lane.hold(held, "the provider asked for it before the restart")
-    lane.pace.tat = max(lane.pace.tat, min(saved.tat_at + shift, now + 60.0))
+    lane.pace.tat = max(lane.pace.tat, min(saved.tat_at + shift, now + lane.pace.burst / lane.pace.rate))
     if saved.trouble is Trouble.CREDENTIALS and saved.key_mark == account.facts.key_mark:
         lane.trip(Trouble.CREDENTIALS, now)
         account.trouble_at, account.trouble_why = saved.trouble_at, "the key was refused before the restart"
@@ -78,7 +79,7 @@ def restore(account: Account, saved: LaneState, clock: Clock, *, hold_cap: float
 
 def _durations(account: Account) -> tuple[LearnedDurations, ...]:
     shown = []
-    for model in sorted(account.cadence.tables()):
+    for model in sorted(name for name in account.cadence.tables() if not name.startswith(RUN)):
         law = account.cadence.law_of(model or None)
         if law.endings >= 1:
             low, middle, high = (round(law.quantile(share), 2) for share in (0.1, 0.5, 0.9))

@@ -7,12 +7,14 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from daemon.core.delivery import Delivery, DeliveryState, Receipt
 from daemon.core.event import Event
 from daemon.core.ids import DeliveryId, EventId, TaskId
+from daemon.core.late import LateEnd
 from daemon.core.observation import Ended, Inline, Json, Observation, Output
 from daemon.core.record import (
     Added,
@@ -29,6 +31,7 @@ from daemon.core.record import (
     StoredResult,
     TaskQuery,
     TaskRecord,
+    WindowQuery,
 )
 from daemon.core.saving import Access, Fetched, Save, SaveBounds, SaveRecord, SaveState
 from daemon.core.task import Task
@@ -123,6 +126,24 @@ class Ending:
     owed: tuple[Owed, ...]
     ended_at: float
     saves: tuple[Save, ...] = ()
+    recheck_until: float | None = None
+
+
+class Recheck(NamedTuple):
+    """A task that timed out, and until when (wall clock) it is asked about."""
+
+    task_id: TaskId
+    until_at: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LateEnding:
+    """All that one transaction commits when a task that had timed out is seen to have ended."""
+
+    task_id: TaskId
+    late: LateEnd
+    event: Event
+    owed: tuple[Owed, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -139,15 +160,36 @@ class SaveSettled:
         return self.record.state
 
 
+class Lack(StrEnum):
+    """What an end that was seen still lacks before it is told: copies of its outputs, or its result."""
+
+    COPIES = "copies"
+    RESULT = "result"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HeldEnd:
+    """An end that was seen and is not told yet; ``is_pending`` while a copy of one of its outputs is."""
+
+    task_id: TaskId
+    ended: Ended
+    lacks: Lack
+    is_pending: bool
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settled:
-    """All that one transaction commits after an attempt: the attempt, and the state the delivery is left in."""
+    """All that one transaction commits after an attempt: the attempt, and the state the delivery is left in.
+
+    ``counts`` is false for a probe that used up none of the schedule.
+    """
 
     delivery: Delivery
     attempt: AttemptRecord
     state: DeliveryState
     due_at: float | None
     reason: str | None
+    counts: bool = True
 
 
 class Watchlist(Protocol):
@@ -256,12 +298,20 @@ class Outbox(Protocol):
         """
         ...
 
-    async def park(self, endpoint: str, reason: str, at: float) -> list[DeliveryId]:
-        """Park every pending delivery of *endpoint*; return which."""
+    async def park(self, endpoint: str, reason: str, at: float, limit: int) -> list[DeliveryId]:
+        """Park the oldest pending deliveries of *endpoint*, at most *limit*; return which."""
         ...
 
-    async def unpark(self, endpoint: str, at: float) -> list[tuple[Delivery, float]]:
-        """Make every parked delivery of *endpoint* pending and due at *at*, oldest first."""
+    async def unpark(self, endpoint: str, at: float, limit: int) -> list[tuple[Delivery, float]]:
+        """Make the oldest parked deliveries of *endpoint* pending and due at *at*, at most *limit*, oldest first."""
+        ...
+
+    async def windowed(self, query: WindowQuery) -> list[DeliveryRecord]:
+        """Return the deliveries of an endpoint that were made in a window, oldest first, at most ``limit``."""
+        ...
+
+    async def owe_again(self, delivery_ids: Sequence[DeliveryId], at: float) -> list[Delivery]:
+        """Make these deliveries pending and due at *at* with tries 0; return those that are there."""
         ...
 
     async def feed(self, after: int, limit: int) -> list[FeedItem]:
@@ -316,16 +366,20 @@ class Ledger(Protocol):
         """Save packed life tables. May be lost in a crash."""
         ...
 
+    async def drop_durations(self, keys: Sequence[tuple[str, str]]) -> None:
+        """Forget the life tables of these (lane, model)."""
+        ...
+
     async def endpoints(self) -> dict[str, EndpointState]:
         """Return the state of every endpoint that has one."""
         ...
 
-    async def save_secret(self, name: str, secret: str) -> None:
-        """Save the secret generated for an endpoint; whether it is disabled stays as it was."""
+    async def save_failing(self, name: str, at: float | None, why: str | None) -> None:
+        """Save since when and why an endpoint fails, or that it does not; whether it is disabled stays as it was."""
         ...
 
     async def save_disabled(self, name: str, at: float | None, reason: str | None) -> None:
-        """Save since when and why an endpoint is disabled, or that it is not; its secret stays as it was."""
+        """Save since when and why an endpoint is disabled, or that it is not."""
         ...
 
 
@@ -368,11 +422,21 @@ class Saves(Protocol):
         """Return a pending save; None where it is not pending (any more)."""
         ...
 
-    async def owe(self, saves: Sequence[Save], at: float) -> list[SaveRecord]:
-        """Want *saves*, due at *at*, and return how each stands.
+    async def hold(self, task_id: TaskId, ended: Ended, saves: Sequence[Save], at: float) -> list[SaveRecord]:
+        """Record *ended* as the end that waits for *saves*, want them, due at *at*, and return how each stands.
 
-        One that is pending already gets the new link, one that failed begins anew where its link is another.
+        One that is pending already gets the new link, one that failed begins anew where its link is another. The end
+        is let go by the transaction that ends its task. Where the task is not live, the answer is empty and
+        nothing is written.
         """
+        ...
+
+    async def witness(self, task_id: TaskId, ended: Ended) -> None:
+        """Record *ended* as an end that was seen and lacks its result; nothing where the task is not live."""
+        ...
+
+    def held(self) -> AsyncIterator[list[HeldEnd]]:
+        """Stream in chunks the ends that were seen and are not told yet."""
         ...
 
     async def settle(self, settled: SaveSettled) -> bool:
@@ -381,6 +445,22 @@ class Saves(Protocol):
 
     async def used(self) -> int:
         """Return how many bytes all outputs on the shelf take."""
+        ...
+
+
+class Rechecks(Protocol):
+    """The re-checks owed to tasks that timed out, on disk; written with the task's end."""
+
+    def owed(self) -> AsyncIterator[list[Recheck]]:
+        """Stream the tasks still owed re-checks, in chunks."""
+        ...
+
+    async def settle(self, ending: LateEnding) -> bool:
+        """Commit a late end with its event and deliveries; False, having written nothing, where none is owed."""
+        ...
+
+    async def drop(self, task_id: TaskId) -> None:
+        """Owe a task no more re-checks; a late end that was seen stays."""
         ...
 
 

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from heapq import heapify, heappop, heappush
 from math import inf
 
 import structlog
 
+from daemon.core.agenda import Entry
 from daemon.core.errors import Fault
 from daemon.core.lane import Lane
 from daemon.engine.clock import Clock
@@ -40,6 +41,7 @@ class Pump:
         self.cap = cap
         self.lanes: dict[str, Lane] = {}
         self.in_flight = 0
+        self.ends = 0
         self._tries = 0
         self._work = work
         self._clock = clock
@@ -64,6 +66,11 @@ class Pump:
     def plan(self, lane: Lane, key: str, due: float, rank: float = 0.0) -> None:
         """Put *key* on the lane's agenda for monotonic *due*."""
         lane.plan(key, due, rank)
+        self.wake(lane)
+
+    def fill(self, lane: Lane, entries: Sequence[Entry]) -> None:
+        """Put many keys on the lane's agenda at once."""
+        lane.fill(entries)
         self.wake(lane)
 
     def wake(self, lane: Lane) -> None:
@@ -92,6 +99,12 @@ class Pump:
     async def drained(self) -> None:
         """Return once nothing is in flight."""
         await self._idle.wait()
+
+    def startable(self, now: float) -> list[Lane]:
+        """Return the lanes that have work due and may start it; in a pump that turns, they do so within a moment."""
+        if self._closing.is_set() or self.in_flight >= self.cap:
+            return []
+        return [lane for lane in self.lanes.values() if lane.ready_at() <= now and self._has_room_for(lane)]
 
     def _turn_soon(self) -> None:
         if self._group is not None and not self._turn_due and not self._closing.is_set():
@@ -188,6 +201,7 @@ class Pump:
             due = self._clock.now() + REST
         finally:
             self.in_flight -= not is_rider
+            self.ends += 1
             self._tries -= 1
             lane.done(key, due)
             self.wake(lane)

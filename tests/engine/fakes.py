@@ -7,6 +7,7 @@ import random
 from collections import Counter
 from collections.abc import Callable, Coroutine
 from dataclasses import replace
+from heapq import heappop
 from pathlib import Path
 from typing import Any
 
@@ -24,11 +25,12 @@ from daemon.core.signing import encode_secret, hmac_key
 from daemon.core.task import Status
 from daemon.engine.account import Account, AccountFacts
 from daemon.engine.applying import as_task
-from daemon.engine.clock import Clock, Dice
+from daemon.engine.clock import Clock, Dice, Mint
 from daemon.engine.courier import Courier
 from daemon.engine.desk import TaskDesk
 from daemon.engine.downloads import Downloads
-from daemon.engine.ports import SaveSettled
+from daemon.engine.ports import Lack, LateEnding, Recheck, SaveSettled
+from daemon.engine.rechecks import Rechecker
 from daemon.engine.room import Room
 from daemon.engine.watcher import Watcher
 
@@ -46,6 +48,9 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         return self._virtual
 
     def _run_once(self) -> None:
+        while self._scheduled and self._scheduled[0]._cancelled:  # the base loop would wait for it in real time
+            self._timer_cancelled_count -= 1
+            heappop(self._scheduled)._scheduled = False
         if not self._ready and self._scheduled:
             self._virtual = max(self._virtual, self._scheduled[0]._when)
         super()._run_once()
@@ -63,7 +68,8 @@ class MemoryStore:
     def __init__(self) -> None:
         self.tasks, self.events, self.deliveries, self.attempts = {}, [], {}, {}
         self.results, self.claims, self.saved_lanes, self.saved_endpoints, self.files = {}, {}, {}, {}, {}
-        self.saves, self.dropped = {}, []
+        self.saves, self.dropped, self.held_ends = {}, [], {}
+        self.rechecks = {}
         self.writes = 0
 
     async def _commit(self):
@@ -119,6 +125,9 @@ class MemoryStore:
         )
         self._publish(ending.event, ending.owed)
         self._owe(ending.saves)
+        self.held_ends.pop(before.id, None)
+        if ending.recheck_until is not None:
+            self.rechecks[before.id] = ending.recheck_until
         return True
 
     async def tell(self, task, shift, events, owed):
@@ -135,6 +144,7 @@ class MemoryStore:
         if before is None or before.status.is_terminal:
             return None
         self.tasks[task_id] = replace(before, status=Status.STOPPED, ended_at=at)
+        self.held_ends.pop(task_id, None)
         return self.tasks[task_id]
 
     async def note(self, tasks, shift):
@@ -143,6 +153,22 @@ class MemoryStore:
             before = self.tasks[task.id]
             if not before.status.is_terminal:
                 self.tasks[task.id] = replace(before, status=task.status, progress=task.progress, polls=task.polls)
+
+    async def owed(self):
+        if self.rechecks:
+            yield [Recheck(task_id, until_at) for task_id, until_at in self.rechecks.items()]
+
+    async def settle_late(self, ending):
+        await self._commit()
+        if self.rechecks.pop(ending.task_id, None) is None:
+            return False
+        self.tasks[ending.task_id] = replace(self.tasks[ending.task_id], late=ending.late)
+        self._publish(ending.event, ending.owed)
+        return True
+
+    async def drop(self, task_id):
+        await self._commit()
+        self.rechecks.pop(task_id, None)
 
     async def intend_result(self, task_id, at):
         await self._commit()
@@ -181,32 +207,41 @@ class MemoryStore:
         return delivery, next(e for e in self.events if e.id == delivery.event_id)
 
     async def settle(self, settled):
+        if isinstance(settled, LateEnding):
+            return await self.settle_late(settled)
         return await (self.settle_save(settled) if isinstance(settled, SaveSettled) else self._settle(settled))
 
     async def _settle(self, settled):
         await self._commit()
         d = settled.delivery
         self.attempts.setdefault(d.id, []).append(settled.attempt)
-        later = replace(d, attempts=d.attempts + 1, tries=d.tries + 1)
-        self.deliveries[d.id] = (later, settled.state, settled.due_at, settled.reason)
+        later = replace(d, attempts=d.attempts + 1, tries=d.tries + settled.counts)
+        _, state, due, reason = self.deliveries[d.id]
+        if state is DeliveryState.PENDING or settled.state is DeliveryState.DELIVERED:
+            state, due, reason = settled.state, settled.due_at, settled.reason
+        self.deliveries[d.id] = (later, state, due, reason)
 
-    async def park(self, endpoint, reason, at):
+    async def park(self, endpoint, reason, at, limit):
         await self._commit()
         parked = []
-        for i, (d, state, due, _) in self.deliveries.items():
-            if d.endpoint == endpoint and state is DeliveryState.PENDING:
+        for i, (d, state, due, _) in sorted(self.deliveries.items()):
+            if d.endpoint == endpoint and state is DeliveryState.PENDING and len(parked) < limit:
                 self.deliveries[i] = (d, DeliveryState.PARKED, due, reason)
                 parked.append(i)
         return parked
 
-    async def unpark(self, endpoint, at):
+    async def unpark(self, endpoint, at, limit):
         await self._commit()
         back = []
-        for i, (d, state, _, _) in self.deliveries.items():
-            if d.endpoint == endpoint and state is DeliveryState.PARKED:
+        for i, (d, state, _, _) in sorted(self.deliveries.items()):
+            if d.endpoint == endpoint and state is DeliveryState.PARKED and len(back) < limit:
                 self.deliveries[i] = (d, DeliveryState.PENDING, at, None)
                 back.append((d, at))
         return back
+
+    async def counts(self):
+        await asyncio.sleep(0.001)
+        return Counter((d.endpoint, state) for d, state, *_ in self.deliveries.values())
 
     async def feed(self, after, limit):
         items = [
@@ -220,7 +255,13 @@ class MemoryStore:
 
     async def save_disabled(self, name, at, reason):
         await self._commit()
-        self.saved_endpoints[name] = EndpointState(name=name, secret=None, disabled_at=at, disabled_reason=reason)
+        known = self.saved_endpoints.get(name, EndpointState(name=name))
+        self.saved_endpoints[name] = replace(known, disabled_at=at, disabled_reason=reason)
+
+    async def save_failing(self, name, at, why):
+        await self._commit()
+        known = self.saved_endpoints.get(name, EndpointState(name=name))
+        self.saved_endpoints[name] = replace(known, failing_since=at, failing_why=why)
 
     async def delivery(self, delivery_id):
         d, state, due, reason = self.deliveries[delivery_id]
@@ -247,10 +288,18 @@ class MemoryStore:
                 record = SaveRecord(number=save.number, state=SaveState.PENDING, reason=reason)
                 self.saves[save.key] = (replace(save, tries=tries), record)
 
-    async def owe(self, saves, at):
+    async def hold(self, task_id, ended, saves, at):
         await self._commit()
+        if self.tasks[task_id].status.is_terminal:
+            return []
+        self.held_ends[task_id] = (ended, Lack.COPIES)
         self._owe(saves)
         return [self.saves[save.key][1] for save in saves]
+
+    async def witness(self, task_id, ended):
+        await self._commit()
+        if not self.tasks[task_id].status.is_terminal:
+            self.held_ends[task_id] = (ended, Lack.RESULT)
 
     async def pending(self, task_id, number):
         save, record = self.saves.get(f"{task_id}/{number}", (None, None))
@@ -364,10 +413,12 @@ class ScriptedSender:
     def __init__(self, script=None):
         self.script = script or (lambda delivery, n: Accepted(http_status=204, seconds=0.01))
         self.sent: list[tuple[float, str, str]] = []
+        self.counts: Counter[tuple[str, str]] = Counter()
 
     async def send(self, delivery, event):
         self.sent.append((asyncio.get_running_loop().time(), delivery.endpoint, event.id))
-        n = sum(1 for _, e, i in self.sent if (e, i) == (delivery.endpoint, event.id))
+        self.counts[delivery.endpoint, event.id] += 1
+        n = self.counts[delivery.endpoint, event.id]
         await asyncio.sleep(0.01)
         answer = self.script(delivery, n)
         return await answer if asyncio.iscoroutine(answer) else answer
@@ -427,22 +478,28 @@ class World:
         self.fetcher = ScriptedFetcher()
         self.room = Room(bounds=SaveBounds(schedule=(5.0, 30.0, 120.0)), free=lambda: 10**12, now=loop.time)
         self.downloads = Downloads(
-            saves=self.store, shelf=self.store, fetcher=self.fetcher, room=self.room, alert=self.courier.alert,
+            saves=self.store, shelf=self.store, fetcher=self.fetcher, room=self.room, alert=self.courier.alerts.tell,
             clock=self.clock, dice=dice, observer=self.tally, max_in_flight=8,
         )  # fmt: skip
         self.watcher = Watcher(
             watchlist=self.store, shelf=self.store, courier=self.courier, downloads=self.downloads, clock=self.clock, dice=dice,
             observer=self.tally, max_in_flight=cap,
         )  # fmt: skip
+        self.rechecker = Rechecker(
+            watcher=self.watcher, watchlist=self.store, rechecks=self.store, courier=self.courier, clock=self.clock,
+            mint=Mint(clock=self.clock, dice=dice), on_crash=self.tally.work_crashed,
+        )  # fmt: skip
         self.desk = TaskDesk(self.watcher, self.store, self.store, clock=self.clock, dice=dice, max_tasks=max_tasks)
 
-    def lane(self, name="amux", provider=None, *, rate=float("inf"), burst=1.0, slots=50, typical=5.0, min_gap=1.0):
+    def lane(
+        self, name="amux", provider=None, *, rate=float("inf"), burst=1.0, slots=50, typical=5.0, min_gap=1.0, **facts
+    ):
         provider = provider or ScriptedProvider()
         pace = Pace(rate=rate, burst=burst)
         lane = Lane(name=name, slots=slots, pace=pace, breaker=Breaker(Temper()), party=provider.party)
         facts = AccountFacts(
             preset=name, base_url="https://api.example", key_mark="m1", concurrency=slots, rate=rate, burst=burst,
-            min_gap=min_gap, max_gap=30.0, deadline=3600.0, typical=typical, price=0.15,
+            min_gap=min_gap, max_gap=30.0, deadline=3600.0, typical=typical, price=0.15, **facts,
         )  # fmt: skip
         self.watcher.accounts[name] = Account(
             lane=lane, provider=provider, patience=Patience(backoff=min_gap), facts=facts,
@@ -467,7 +524,8 @@ class World:
                 self.courier.pump.run(),
                 self.downloads.pump.run(),
                 self.watcher.run_sweeps(),
-                self.courier.run_alerts(),
+                self.rechecker.run(),
+                self.courier.alerts.run(),
             )
         ]
         await asyncio.sleep(0)

@@ -21,7 +21,7 @@ def http(status, **more):
 
 
 async def publish(world, count=1, endpoint="default"):
-    return [await world.courier.publish("test.event", {"n": n}, endpoint) for n in range(count)]
+    return [await world.courier.send_test("test.event", {"n": n}, endpoint) for n in range(count)]
 
 
 def state(world, delivery_id):
@@ -104,7 +104,7 @@ def test_410_from_an_ad_hoc_url_ends_that_delivery_alone():
             owed = []
             for path in ("gone", "fine"):
                 event = operational_event(world.courier._mint.event(), "t", {}, created_at=0.0)
-                each = world.courier.owe(ToUrl(url=f"https://hooks.example/{path}"), event.id)
+                each = world.courier.owe(ToUrl(url=f"https://hooks.example/{path}"), event)
                 await world.store.publish(event, each)
                 world.courier.take(each, event)
                 owed.append(each[0].delivery.id)
@@ -173,8 +173,9 @@ def test_an_endpoint_gone_from_the_configuration_has_its_events_parked_with_a_re
 def test_an_event_is_owed_to_nobody_without_a_target():
     async def main():
         async with World() as world:
-            assert world.courier.owe(None, "msg_1") == ()
-            (owed,) = world.courier.owe(ToEndpoint(name="default"), "msg_1")
+            event = operational_event("msg_1", "t", {}, created_at=0.0)
+            assert world.courier.owe(None, event) == ()
+            (owed,) = world.courier.owe(ToEndpoint(name="default"), event)
             assert owed.delivery.endpoint == "default"
 
     simulate(main)
@@ -226,7 +227,7 @@ def test_enabling_a_failing_endpoint_tries_at_once():
             deliveries = await publish(world, 3)
             await asyncio.sleep(400)
             sender.script = lambda d, n: OK
-            await world.courier.enable("default")
+            await world.courier.parking.enable("default")
             await asyncio.sleep(3)
 
             assert all(state(world, d) is DeliveryState.DELIVERED for d in deliveries)
@@ -295,7 +296,7 @@ def test_lanes_of_ad_hoc_origins_are_let_go_once_they_are_idle():
         async with World() as world:
             for n in range(50):
                 event = operational_event(world.courier._mint.event(), "t", {}, created_at=0.0)
-                owed = world.courier.owe(ToUrl(url=f"https://h{n}.example/x"), event.id)
+                owed = world.courier.owe(ToUrl(url=f"https://h{n}.example/x"), event)
                 await world.store.publish(event, owed)
                 world.courier.take(owed, event)
             await asyncio.sleep(5)

@@ -8,10 +8,11 @@ from dataclasses import replace
 
 import pytest
 
-from daemon.core.observation import Ended, Missed, Output, Pending
+from daemon.core.observation import Ended, Missed, Output, Pending, Response
 from daemon.core.record import ToEndpoint
 from daemon.core.saving import Copied, SaveBounds, SaveFault, SaveState, Uncopied
 from daemon.core.task import Miss, Saving, Status
+from daemon.engine.ports import Lack
 from tests.engine.fakes import EPOCH, ScriptedProvider, World, simulate
 
 DEFAULT = ToEndpoint(name="default")
@@ -102,6 +103,25 @@ def test_what_no_try_can_mend_is_given_up_at_once():
             await asyncio.sleep(1000)
             assert len(world.fetcher.tries) == 1
             assert states(world) == {"0": SaveState.FAILED}
+
+    simulate(main)
+
+
+def test_why_a_link_may_not_be_followed_is_told_to_the_log_alone():
+    async def main():
+        async with World(endpoints=("default", "ops")) as world:
+            world.fetcher.script = lambda save, n: Uncopied(
+                fault=SaveFault.NOT_ALLOWED, detail="10.1.2.3 port 443: it is not a public address", seconds=0.1
+            )
+            world.lane(provider=ScriptedProvider(ends(video())))
+            await world.register("job", save_outputs=Saving.AFTERWARDS)
+            await asyncio.sleep(1_000)
+
+            (record,) = [record for _, record in world.store.saves.values()]
+            told = json.dumps([event.body.decode() for event in world.store.events])
+            assert record.state is SaveState.FAILED
+            assert "egress rules" in record.reason
+            assert "10.1.2.3" not in record.reason + told
 
     simulate(main)
 
@@ -261,6 +281,41 @@ def test_before_event_an_end_that_waits_outlives_a_provider_that_falls_silent():
     simulate(main)
 
 
+@pytest.mark.parametrize("later", [Miss.NOT_FOUND, Miss.FORBIDDEN, Miss.NETWORK])
+def test_a_success_whose_result_is_missing_is_told_though_the_provider_falls_silent_about_it(later):
+    async def main():
+        bare = Ended(outcome=Status.SUCCEEDED, response=Response(body={"state": "done"}))
+        missing = Missed(miss=Miss.RESULT_MISSING, detail="not ready", known=bare)
+        silence = Missed(miss=later, detail="no such job", http_status=404)
+        async with World() as world:
+            world.lane(provider=ScriptedProvider(lambda remote_id, n: missing if n < 3 else silence))
+            added = await world.register("job", deadline=900.0)
+            await asyncio.sleep(4)
+            assert world.store.held_ends[added.record.id][1] is Lack.RESULT
+            writes = world.store.writes
+            await asyncio.sleep(3)
+            assert world.store.writes == writes
+            await asyncio.sleep(1000)
+            assert [event.type for event in endings(world)] == ["task.succeeded"]
+            assert json.loads(endings(world)[0].body)["data"]["response_omitted"] == "result_unavailable"
+            assert world.store.held_ends == {}
+
+    simulate(main)
+
+
+def test_what_the_provider_says_later_goes_before_a_success_whose_result_was_missing():
+    async def main():
+        missing = Missed(miss=Miss.RESULT_MISSING, detail="not ready", known=Ended(outcome=Status.SUCCEEDED))
+        script = {1: missing, 2: Pending(status=Status.RUNNING)}
+        async with World() as world:
+            world.lane(provider=ScriptedProvider(lambda remote_id, n: script.get(n, Ended(outcome=Status.FAILED))))
+            await world.register("job")
+            await asyncio.sleep(300)
+            assert [event.type for event in endings(world)] == ["task.failed"]
+
+    simulate(main)
+
+
 def test_a_task_stopped_while_its_end_waits_tells_nothing():
     async def main():
         async with World() as world:
@@ -383,5 +438,25 @@ def test_a_download_whose_task_was_deleted_meanwhile_leaves_nothing():
             assert world.store.saves == {}
             assert len(world.fetcher.tries) == 1
             assert world.tally.crashes == []
+
+    simulate(main)
+
+
+def test_what_had_gathered_is_deleted_before_the_copy_is_given_up_so_that_no_kill_leaves_it_behind():
+    async def main():
+        async with World() as world:
+            world.lane(provider=ScriptedProvider(ends(video())))
+            world.fetcher.script = lambda save, n: refused()
+            stood = []
+
+            async def drop_draft(task_id, number):
+                stood.append(states(world)[str(number)])
+
+            world.store.drop_draft = drop_draft
+            await world.register("job", save_outputs=Saving.AFTERWARDS, target=DEFAULT)
+            await asyncio.sleep(3600)
+
+            assert states(world) == {"0": SaveState.FAILED}
+            assert stood == [SaveState.PENDING]
 
     simulate(main)

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 from dataclasses import replace
 from itertools import pairwise
+from random import getrandbits, random
 
 import pytest
+import structlog
 
 from daemon.core.delivery import DeliveryState
 from daemon.core.errors import (
@@ -24,6 +27,8 @@ from daemon.core.observation import Ended, Inline, Missed, Output, Pending, Resp
 from daemon.core.record import Application, Claim, ToEndpoint
 from daemon.core.task import Miss, Status, Wish
 from daemon.engine.applying import as_task
+from daemon.engine.clock import Dice
+from daemon.engine.desk import TaskDesk
 from daemon.service.accounts import set_aside
 from tests.core.test_event import record
 from tests.engine.fakes import EPOCH, ScriptedProvider, World, simulate
@@ -126,6 +131,23 @@ def test_a_full_watchlist_says_so_and_still_answers_for_what_it_has():
             assert known.record.id == one.record.id
             await world.desk.stop(two.record.id)
             assert (await world.register("r3")).is_new
+
+    simulate(main)
+
+
+def test_many_tasks_of_one_call_are_one_line_in_the_log():
+    async def main():
+        async with World() as world:
+            world.lane()
+            structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.INFO))
+            with structlog.testing.capture_logs() as lines:
+                one = await world.register("alone")
+                await world.desk.register([Application(provider="amux", remote_id=f"r{n}") for n in range(3)], None)
+
+            alone, many = (line for line in lines if line["event"] == "task.registered")
+            assert (alone["task"], alone["lane"]) == (one.record.id, "amux")
+            ids = [task_id for task_id in world.watcher.live if task_id != one.record.id]
+            assert (many["count"], many["first"], many["last"], many["lane"]) == (3, ids[0], ids[2], "amux")
 
     simulate(main)
 
@@ -387,6 +409,28 @@ def test_retry_after_binds_the_whole_lane():
     simulate(main)
 
 
+def test_an_absurd_retry_after_is_capped_and_told_to_the_operators_once():
+    async def main():
+        async with World(endpoints=("default", "ops")) as world:
+            until = 3000.0
+            script = lambda *_: (  # noqa: E731
+                missed(Miss.THROTTLED, 429, retry_after=1e9) if asyncio.get_running_loop().time() < until else RUNNING
+            )
+            provider = world.lane(provider=ScriptedProvider(script, took=5.0), slots=8, min_gap=2.0)
+            for n in range(8):
+                await world.register(f"r{n}", deadline=20000.0)
+            await asyncio.sleep(5000)
+
+            told = [event for event in world.store.events if event.type == "provider.absurd_retry_after"]
+            assert len(told) == 1
+            assert json.loads(told[0].body)["data"] == {
+                "provider": "amux", "asked_seconds": 1e9, "taken_seconds": 3600.0,
+            }  # fmt: skip
+            assert any(t > 3600.0 for t, _ in provider.polls)
+
+    simulate(main)
+
+
 def test_an_outage_leaves_single_probes_and_its_end_brings_every_task_home():
     async def main():
         async with World() as world:
@@ -644,6 +688,38 @@ def test_a_crowd_of_batches_cannot_pass_the_bound_and_keeps_its_idempotency_key(
     simulate(main)
 
 
+class Earlier:
+    """The store as it was before any claim, to whoever asks for one."""
+
+    def __init__(self, store):
+        self._store = store
+
+    def __getattr__(self, name):
+        return getattr(self._store, name)
+
+    async def claimed(self, claim):
+        return None
+
+
+def test_one_key_twice_at_once_is_answered_although_there_was_room_for_fewer_the_first_time():
+    async def main():
+        async with World(max_tasks=2) as world:
+            world.lane()
+            roomy = TaskDesk(
+                world.watcher, Earlier(world.store), world.store, clock=world.clock, dice=Dice(roll=random, bits=getrandbits),
+                max_tasks=100,
+            )  # fmt: skip
+            batch = [Application(provider="amux", remote_id=f"r{n}") for n in range(3)]
+            claim = Claim(key="k", fingerprint="f")
+
+            few, all_ = await world.desk.register(batch, claim), await roomy.register(batch, claim)
+
+            assert [isinstance(one, WatchlistFull) for one in few] == [False, False, True]
+            assert [one.is_new for one in all_] == [False, False, True]
+
+    simulate(main)
+
+
 def test_poll_now_keeps_the_smallest_gap():
     async def main():
         async with World() as world:
@@ -864,6 +940,6 @@ def test_an_end_is_learned_once_though_its_result_is_long_in_coming():
             added = await world.register("r1", fetch_result=True)
             await world.desk.wait(added.record.id, 3000)
 
-            assert world.watcher.accounts["amux"].cadence.lane.endings <= 1.01
+            assert world.watcher.accounts["amux"].cadence.whole.lane.endings <= 1.01
 
     simulate(main)
