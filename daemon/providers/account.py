@@ -25,6 +25,7 @@ class Account:
     preset: str
     definition: Definition
     api_key: str = field(default="", repr=False)
+    sets_deadline: bool = False
 
     @cached_property
     def headers(self) -> Mapping[str, str]:

@@ -5,6 +5,7 @@ Whatever would make every later poll fail is told to the caller now, all of it a
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
@@ -25,6 +26,8 @@ MODEL_LIMIT = 256
 PARAMS_LIMIT = 32
 NAME_LIMIT = 64
 VALUE_LIMIT = 2048
+_PLAIN = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.~-]{0,127}")
+"""Characters that stand for themselves in a path, a query, a header and JSON."""
 
 
 def admit(requests: Requests, application: Application) -> Admission:
@@ -41,6 +44,41 @@ def admit(requests: Requests, application: Application) -> Admission:
     if errors:
         raise InvalidRegistration(errors)
     return _without_plain_url(requests, admission)
+
+
+class Admissions:
+    """Admits applications to one account.
+
+    Whether a request can be built of an id and a model of plain characters does not depend on which they are, so what
+    was found of the first such pair holds for all of them.
+    """
+
+    def __init__(self, requests: Requests) -> None:
+        self._requests = requests
+        self._plain: set[tuple[bool, bool | None]] = set()
+
+    def admit(self, application: Application) -> Admission:
+        """Hold *application* against the definition, see ``admit``."""
+        remote_id, model = application.remote_id, application.model
+        if remote_id is None or not _is_plain(application):
+            return admit(self._requests, application)
+        simple = Admission(remote_id=remote_id, model=model, params=(), status_url=None)
+        kind = (model is None, application.fetch_result)
+        if kind not in self._plain:
+            admission = admit(self._requests, application)
+            if admission != simple:
+                return admission
+            self._plain.add(kind)
+        return simple
+
+
+def _is_plain(application: Application) -> bool:
+    if application.params or application.submission is not None or application.status_url is not None:
+        return False
+    model = application.model
+    return _PLAIN.fullmatch(application.remote_id or "") is not None and (
+        model is None or _PLAIN.fullmatch(model) is not None
+    )
 
 
 def _misfits(application: Application) -> Iterator[FieldError]:

@@ -9,6 +9,7 @@ import re
 import tomllib
 from collections.abc import Iterator, Mapping
 from importlib.resources import files
+from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import TypeAlias
 
@@ -27,17 +28,16 @@ _INLINE = frozenset({"base_url", "status"})
 
 
 class Catalog:
-    """Every definition known by name: the presets, and those of *providers_dir*, which go before presets."""
+    """Every definition known by name: those of *providers_dir*, and the presets, each read when it is asked for."""
 
     def __init__(self, providers_dir: Path | None = None) -> None:
-        self._trees = dict(_presets())
-        if providers_dir is not None:
-            self._trees |= _folder(providers_dir)
+        self._presets = {file.name.removesuffix(".toml"): file for file in _preset_files()}
+        self._trees = {} if providers_dir is None else _folder(providers_dir)
 
     @property
     def names(self) -> tuple[str, ...]:
         """The names of all definitions, sorted."""
-        return tuple(sorted(self._trees))
+        return tuple(sorted(self._presets.keys() | self._trees.keys()))
 
     def definition(self, name: str) -> Definition:
         """Return the definition *name* as it ships; raise DefinitionError."""
@@ -52,7 +52,7 @@ class Catalog:
         place = f"[providers.{name}]"
         overrides = _nested(place, table)
         preset = str(table.get("preset", name))
-        if "preset" not in table and preset not in self._trees and overrides.keys() >= _INLINE:
+        if "preset" not in table and preset not in self._presets | self._trees and overrides.keys() >= _INLINE:
             tree: Tree = {"name": _slug(name)}
         else:
             tree = self._tree(preset, place)[1]
@@ -62,9 +62,13 @@ class Catalog:
                 f"{place} needs variables.{definition.unset[0]}: base_url reads {definition.base_url}",
                 paths=[("variables", definition.unset[0])],
             )
-        return Account(name, definition.name, definition, _key(name, definition, table.get("api_key")))
+        key = _key(name, definition, table.get("api_key"))
+        return Account(name, definition.name, definition, key, sets_deadline="deadline" in table)
 
     def _tree(self, name: str, place: str) -> tuple[str, Tree]:
+        if name in self._presets and name not in self._trees:
+            file = self._presets[name]
+            self._trees[name] = _parsed(file.name, file.read_text("utf-8"))
         if name in self._trees:
             return f"the definition {name}", self._trees[name]
         raise DefinitionError(
@@ -78,10 +82,9 @@ def load(path: Path) -> Definition:
     return _definition(f"{path}:", _parsed(str(path), _text(path)))
 
 
-def _presets() -> Iterator[tuple[str, Tree]]:
-    for entry in files("daemon.providers").joinpath("presets").iterdir():
-        if entry.name.endswith(".toml"):
-            yield entry.name.removesuffix(".toml"), _parsed(entry.name, entry.read_text("utf-8"))
+def _preset_files() -> Iterator[Traversable]:
+    entries = files("daemon.providers").joinpath("presets").iterdir()
+    return (entry for entry in entries if entry.name.endswith(".toml"))
 
 
 def _folder(folder: Path) -> dict[str, Tree]:

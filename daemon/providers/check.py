@@ -12,6 +12,7 @@ from daemon.providers.definition import Definition
 from daemon.providers.example import Example, Expected
 from daemon.providers.expression import ExpressionFailed, first_set
 from daemon.providers.liberal_json import Unreadable, read_json
+from daemon.providers.party_reading import told_of_each
 from daemon.providers.reading import Reader, Reply
 from daemon.providers.words import State, text_of
 
@@ -34,10 +35,12 @@ def misread(definition: Definition) -> list[tuple[int, str]]:
 
 def unshown(definition: Definition) -> list[str]:
     """Return what no example shows, one sentence each: states that the definition can tell, and the submission."""
-    shown = {example.state for example in definition.examples if example.of != "submission"}
+    shown = {example.state for example in definition.examples if example.of not in ("submission", "batch")}
     missing = [f"no example shows the state {state}" for state in _states(definition) if state not in shown]
     if definition.submission.id and not any(example.of == "submission" for example in definition.examples):
         missing.append("no example shows a submission")
+    if definition.batch is not None and not any(example.of == "batch" for example in definition.examples):
+        missing.append("no example shows an answer to [batch]")
     return missing
 
 
@@ -48,7 +51,21 @@ def read_example(definition: Definition, example: Example) -> Observation:
     headers = {name.lower(): value for name, value in example.headers.items()}
     reply = Reply(status=example.http, headers=headers, body=example.body.encode("utf-8"), asked=asked, now_at=NOW_AT)
     reader = Reader(definition=definition)
+    if example.of == "batch":
+        return _listed(definition, example, reply)
     return (reader.result(reply) if example.of == "result" else reader.status(reply)).seen
+
+
+def _listed(definition: Definition, example: Example, reply: Reply) -> Observation:
+    """Return what an answer for several tasks says of one; unlisted where it would be asked for alone."""
+    spec = definition.batch
+    assert spec is not None
+    told = told_of_each(Reader(definition=definition), spec, [example.id], reply)
+    if told is None:
+        return Missed(miss=Miss.UNREADABLE, detail="the answer for several tasks holds no list of them")
+    if example.id not in told:
+        return Missed(miss=Miss.UNLISTED, detail="the answer for several tasks leaves it to be asked for alone")
+    return told[example.id].seen
 
 
 def _faults(definition: Definition, example: Example) -> Iterator[str]:
@@ -56,6 +73,9 @@ def _faults(definition: Definition, example: Example) -> Iterator[str]:
         found = _submitted(definition, example)
     elif example.of == "result" and definition.result is None:
         yield "the definition has no [result]"
+        return
+    elif example.of == "batch" and definition.batch is None:
+        yield "the definition has no [batch]"
         return
     else:
         seen = read_example(definition, example)

@@ -20,8 +20,9 @@ from daemon.core.observation import Ended, Missed, Observation
 from daemon.core.record import Admission, Application
 from daemon.core.saving import Access
 from daemon.core.task import Miss, Status, Task
+from daemon.net.lean import Lean
 from daemon.providers.account import Account
-from daemon.providers.admission import admit
+from daemon.providers.admission import Admissions
 from daemon.providers.batch import Ride, boarded
 from daemon.providers.completion import Completion
 from daemon.providers.credential import Credential
@@ -43,12 +44,22 @@ log = structlog.get_logger(__name__)
 
 
 class HttpProvider:
-    """Polls one provider account through *session*; *now_at* answers wall-clock seconds."""
+    """Polls one provider account through *session*, the lean way where there is one; *now_at* answers wall-clock
+    seconds.
+    """
 
-    def __init__(self, account: Account, session: aiohttp.ClientSession, now_at: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        account: Account,
+        session: aiohttp.ClientSession,
+        now_at: Callable[[], float],
+        *,
+        lean: Lean | None = None,
+    ) -> None:
         self.account = account
-        self._requests = Requests(account)
-        self._wire = Wire(account, session, now_at)
+        self._requests = Requests(account, now_at)
+        self._admissions = Admissions(self._requests)
+        self._wire = Wire(account, session, now_at, lean=lean)
         self._completion = Completion(account, self._requests, self._wire.result)
         self._listless = 0
 
@@ -81,7 +92,7 @@ class HttpProvider:
 
     def admit(self, application: Application) -> Admission:
         """Hold *application* against the definition; raise InvalidRegistration or HostNotAllowed."""
-        return admit(self._requests, application)
+        return self._admissions.admit(application)
 
     async def poll(self, task: Task) -> Observation:
         """Ask once how *task* stands; an end is told with its outputs, by a second request where the definition
@@ -132,6 +143,9 @@ class HttpProvider:
         return Access(url=str(proof.on(target)), headers={**self.account.headers, **proof.headers})
 
     async def _status(self, task: Task) -> Observation:
+        headers = self._requests.direct_headers
+        if headers is not None and (target := self._requests.direct(task)) is not None:
+            return await self._wire.direct(task, target, headers)
         try:
             request = self._requests.status(task)
         except Unbuildable as refusal:

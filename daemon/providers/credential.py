@@ -36,6 +36,13 @@ class Proof:
         mark = "&" if url.raw_query_string else "?"
         return URL(f"{url.with_fragment(None)}{mark}{self.query}", encoded=True)
 
+    def on_target(self, target: str) -> str:
+        """Return a path and query as they are sent."""
+        return f"{target}{'&' if '?' in target else '?'}{self.query}" if self.query else target
+
+
+_NO_PROOF = Proof()
+
 
 class Credential:
     """The credential of one account; *now_at* answers wall-clock seconds."""
@@ -48,6 +55,8 @@ class Credential:
         self._token: tuple[Token, float] | None = None
         self._refusal: tuple[NoToken, float] | None = None
         self._told: deque[str] = deque(maxlen=OLD_TOKENS)
+        self._constant = _constant(account)
+        self._shown: tuple[Token, Proof] | None = None
 
     @property
     def secrets(self) -> tuple[str, ...]:
@@ -55,14 +64,16 @@ class Credential:
         return (*self._account.secrets, *self._told)
 
     async def proof(self) -> Proof:
-        """Return what to send now; raise NoToken where there is none to be had."""
-        auth = self._account.definition.auth
-        if auth.scheme == "query":
-            return Proof(query=f"{auth.parameter}={quote(self._account.api_key, safe='')}")
+        """Return what to send now, the same object for as long as it lasts; raise NoToken where there is none to be
+        had.
+        """
         if self._fetch is None:
-            return Proof()
+            return self._constant
         token = self._fresh() or await self._fetched(self._fetch)
-        return Proof(headers={auth.header: auth.format.replace("{key}", token.text)})
+        if self._shown is None or self._shown[0] is not token:
+            auth = self._account.definition.auth
+            self._shown = (token, Proof(headers={auth.header: auth.format.replace("{key}", token.text)}))
+        return self._shown[1]
 
     def distrust(self) -> bool:
         """Forget a token that the provider refused; False where there is none, or it was fetched a moment ago."""
@@ -93,6 +104,12 @@ class Credential:
             if token.text not in self._told and len(token.text) >= SHORTEST_SECRET:
                 self._told.append(token.text)
             return token
+
+
+def _constant(account: Account) -> Proof:
+    auth = account.definition.auth
+    is_query = auth.scheme == "query"
+    return Proof(query=f"{auth.parameter}={quote(account.api_key, safe='')}") if is_query else _NO_PROOF
 
 
 def _source(account: Account) -> Callable[[float], Awaitable[Token]] | None:

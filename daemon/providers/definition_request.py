@@ -15,10 +15,12 @@ from daemon.providers.expression import Path, Paths
 from daemon.providers.filling import Scalar, names_in
 from daemon.providers.limits import Span, Table
 from daemon.providers.template import Request
+from daemon.providers.times import Moment
 from daemon.providers.words import OutputKind, listed
 
 HeaderName: TypeAlias = Annotated[str, Field(pattern=r"^[A-Za-z0-9-]{1,64}$")]
 HeaderValue: TypeAlias = Annotated[str, Field(pattern=r"^[\x20-\x7e]{0,1024}$")]
+TimeName: TypeAlias = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,63}$")]
 Names: TypeAlias = Annotated[tuple[str, ...], BeforeValidator(listed)]
 _CLAIM = re.compile(r"\{now(?:[+-]\d{1,9})?\}|[^{}]*(?:\{access\}[^{}]*)?")
 _FRAMING = frozenset({"host", "content-length", "transfer-encoding", "connection", "upgrade", "te", "trailer"})
@@ -90,28 +92,33 @@ class Submission(Table):
 class Call(Table):
     """One request: method and path, and what goes with it; every text may hold variables.
 
-    A list in ``query`` is a parameter that is repeated. ``body`` is sent as JSON.
+    A list in ``query`` is a parameter that is repeated. ``body`` is sent as JSON. ``times`` are further variables:
+    moments of the clock, by name.
     """
 
     request: Request
     query: dict[str, Scalar | list[Scalar]] = Field(default_factory=dict)
     body: dict[str, JsonValue] | None = None
     headers: dict[HeaderName, HeaderValue] = Field(default_factory=dict)
+    times: dict[TimeName, Moment] = Field(default_factory=dict)
 
     @property
     def names(self) -> tuple[str, ...]:
-        """The variables it needs, each once."""
-        return tuple(dict.fromkeys([*self.request.names, *names_in([self.query, self.body, self.headers])]))
+        """The variables it needs from outside, each once."""
+        found = dict.fromkeys([*self.request.names, *names_in([self.query, self.body, self.headers])])
+        return tuple(name for name in found if name not in self.times)
 
     @property
     def side_names(self) -> tuple[str, ...]:
         """The variables of body and headers, needed even where a task brings its own URL."""
-        return tuple(dict.fromkeys(names_in([self.body, self.headers])))
+        return tuple(name for name in dict.fromkeys(names_in([self.body, self.headers])) if name not in self.times)
 
     @model_validator(mode="after")
     def _can_be_sent(self) -> Call:
         if self.body is not None and self.request.method != "POST":
             raise ValueError(f"a body is sent with POST only, the request is {self.request.text!r}")
+        if timed := sorted(self.times.keys() & {*self.request.names}):
+            raise ValueError(f"{{{timed[0]}}} is one of times, which stand in query, body or headers, not in request")
         if both := sorted(self.request.query_names & self.query.keys()):
             raise ValueError(f"the parameter {both[0]!r} stands in request and in query")
         refuse_framing(self.headers)

@@ -19,8 +19,11 @@ from daemon.providers.words import State
 
 NO_STATE = "none of the samples has what looks like a state (a `status` or `state` with a word, or a flag `done`)"
 _SHOWN_STATES = (State.QUEUED, State.RUNNING, State.SUCCEEDED, State.FAILED, State.CANCELED, State.EXPIRED)
-_ERROR_MESSAGES = ("error.message", "failure_reason", "fail_reason", "error_message", "error", "detail", "failure")
-_ERROR_CODES = ("error.code", "error_code", "error.type", "error_type", "failure_code")
+_ERROR_MESSAGES = (
+    *("error.message", "failure_reason", "fail_reason", "failed_reason", "error_message", "error_msg", "err_msg"),
+    *("task_status_msg", "status_msg", "error", "detail", "failure", "reason"),
+)
+_ERROR_CODES = ("error.code", "error_code", "error.type", "error_type", "failure_code", "err_code")
 _TIMES = {
     "created_at": ("created_at", "create_time", "created", "createdAt"),
     "started_at": ("started_at", "start_time", "startedAt"),

@@ -29,13 +29,13 @@ def textual(value: Json, cuts: Cuts, spec: OutputSpec) -> Output | None:
         return None
     if isinstance(value, str):
         cut = cuts.get(value)
-        content = value.encode("utf-8", "replace") if cut is None else bytes(cut)
+        content = encoded(value) if cut is None else _bytes(cut)
         media = spec.content_type or "text/plain; charset=utf-8"
     else:
         text = _written(value)
         if text is None:
             return None
-        content = text.encode("utf-8", "replace")
+        content = encoded(text)
         media = spec.content_type or "application/json"
     return Output(url="", kind=spec.kind or "text", inline=Inline(content=content, content_type=media))
 
@@ -61,10 +61,10 @@ def inlined(text: str | memoryview, media: str | None, spec: OutputSpec) -> Inli
 
 def _decoded(text: str | memoryview, *, is_base64: bool) -> bytes | None:
     try:
-        raw = text if isinstance(text, memoryview) else memoryview(text.encode("utf-8"))
+        raw = text if isinstance(text, memoryview) else memoryview(encoded(text, "strict"))
         if is_base64 and not any(b"%" in piece for piece in _pieces(raw)):
             return _from_base64(raw)
-        plain = unquote_to_bytes(bytes(raw))
+        plain = b"".join(_unquoted(raw))
         return _from_base64(memoryview(plain)) if is_base64 else plain
     except ValueError:
         return None
@@ -88,6 +88,30 @@ def _from_base64(text: memoryview) -> bytes:
 
 def _pieces(raw: memoryview) -> Iterator[bytes]:
     return (bytes(raw[start : start + _STEP]) for start in range(0, len(raw), _STEP))
+
+
+def _bytes(cut: memoryview) -> bytes:
+    """Return what was cut out, without a copy where it has been one already."""
+    whole = cut.obj
+    return whole if isinstance(whole, bytes) and len(whole) == len(cut) else b"".join(_pieces(cut))
+
+
+def encoded(text: str, errors: str = "replace") -> bytes:
+    """Return *text* as UTF-8, step by step."""
+    steps = range(0, len(text), _STEP)
+    return b"".join([text[start : start + _STEP].encode("utf-8", errors) for start in steps])
+
+
+def _unquoted(raw: memoryview) -> Iterator[bytes]:
+    """Undo percent-encoding step by step, no escape being cut."""
+    rest = b""
+    for piece in _pieces(raw):
+        whole = rest + piece
+        cut = whole.rfind(b"%", max(0, len(whole) - 2))
+        cut = len(whole) if cut < 0 else cut
+        yield unquote_to_bytes(whole[:cut])
+        rest = whole[cut:]
+    yield unquote_to_bytes(rest)
 
 
 def _media(media: str | None) -> str:

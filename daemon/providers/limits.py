@@ -14,7 +14,9 @@ Span: TypeAlias = Annotated[float, BeforeValidator(seconds)]
 class Table(BaseModel):
     """A table of a definition: unknown keys are mistakes, nothing changes after loading."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, arbitrary_types_allowed=True, populate_by_name=True)
+    model_config = ConfigDict(
+        defer_build=True, extra="forbid", frozen=True, arbitrary_types_allowed=True, populate_by_name=True
+    )
 
 
 class Limits(Table):
@@ -27,6 +29,7 @@ class Limits(Table):
     max_gap: Span = Field(60.0, gt=0)
     timeout: Span = Field(30.0, gt=0, le=600)
     deadline: Span = Field(3600.0, gt=0)
+    recheck_for: Span = Field(86400.0, ge=0, le=30 * 86400)
     retention: Span = Field(86400.0, gt=0)
     max_bytes: int = Field(4 * 1024 * 1024, ge=1024, le=512 * 1024 * 1024)
     not_found_grace: Span = Field(60.0, ge=0)

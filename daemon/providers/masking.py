@@ -6,7 +6,7 @@ that no part of a key is left at the end.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import assert_never
@@ -16,6 +16,8 @@ from daemon.core.redaction import masking, without_bytes
 
 CODE_LIMIT = 256
 MESSAGE_LIMIT = 4096
+_STEP = 256 * 1024
+_SPELLED = 48
 _READABLE = ("text/", "application/json")
 
 
@@ -61,8 +63,25 @@ class Mask:
     def _inline(self, inline: Inline) -> Inline:
         content, media = inline.content, self.text(inline.content_type)
         if self.secrets and media.startswith(_READABLE):
-            content = self.text(content.decode("utf-8", "surrogateescape")).encode("utf-8", "surrogateescape")
+            content = b"".join(self._readable(content))
         return Inline(content=content, content_type=media)
+
+    def _readable(self, content: bytes) -> Iterator[bytes]:
+        """Mask a text step by step, cut only where no secret stands near."""
+        room = _SPELLED * max(map(len, self.secrets))
+        start = 0
+        while start < len(content):
+            end = start + _STEP
+            while end < len(content) and not self._is_clean(content[max(start, end - room) : end + room]):
+                end += room
+            yield self._masked(content[start:end])
+            start = end
+
+    def _is_clean(self, content: bytes) -> bool:
+        return self._masked(content) == content
+
+    def _masked(self, content: bytes) -> bytes:
+        return self.text(content.decode("utf-8", "surrogateescape")).encode("utf-8", "surrogateescape")
 
     def _error(self, error: TaskError) -> TaskError:
         code = error.code and self.text(error.code)[:CODE_LIMIT]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from difflib import get_close_matches
-from typing import get_args
+from typing import get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
@@ -64,9 +64,13 @@ def _path(details: ErrorDetails) -> list[int | str]:
 def _known_keys(path: Sequence[int | str]) -> list[str]:
     """Every key that may stand in the table at *path*; in the outermost also those that a lane flattens."""
     model: type[BaseModel] | None = Definition
+    is_named = False
     for part in path:
-        if isinstance(part, str) and model is not None:
-            model = _model_of(model, part)
+        if is_named or not isinstance(part, str) or model is None:
+            is_named = False
+            continue
+        is_named = _is_by_name(model, part)
+        model = _model_of(model, part)
     if model is None:
         return []
     flattened = [*Limits.model_fields, *RESERVED] if model is Definition else []
@@ -78,6 +82,13 @@ def _model_of(model: type[BaseModel], key: str) -> type[BaseModel] | None:
         if key in (name, info.alias):
             return next(_models_in(info.annotation), None)
     return None
+
+
+def _is_by_name(model: type[BaseModel], key: str) -> bool:
+    """Whether tables stand under names of the writer's own at *key*."""
+    return any(
+        key in (name, info.alias) and get_origin(info.annotation) is dict for name, info in model.model_fields.items()
+    )
 
 
 def _models_in(annotation: object) -> Iterator[type[BaseModel]]:

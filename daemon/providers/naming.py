@@ -31,7 +31,10 @@ def refuse_strangers(
         _refuse(("fallback", "url"), link.names, names)
     for table, call in calls.items():
         if call is not None:
-            _refuse_in(table, call, names | _own(call))
+            for name in call.times:
+                if name in RESERVED_NAMES or name in names:
+                    raise Misplaced((table, "times", name), f"{{{name}}} has a meaning of its own and cannot be set")
+            _refuse_in(table, call, names | _own(call) | frozenset(call.times))
 
 
 def refuse_reserved(table: str, names: Iterable[str]) -> None:

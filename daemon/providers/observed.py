@@ -75,7 +75,7 @@ class Observed:
         specs = (*fields.outputs, *(definition.result.outputs if definition.result else ()))
         return Ended(
             outcome=outcome,
-            outputs=outputs_of(specs, Source(body, self.reply.asked, self.reply.cuts), definition),
+            outputs=outputs_of(specs, Source(body, self.reply.url, self.reply.cuts), definition),
             error=None if outcome is Status.SUCCEEDED else error_of(definition, body, outcome, why),
             created_at=first_instant(fields.created_at, body),
             started_at=first_instant(fields.started_at, body),

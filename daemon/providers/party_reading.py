@@ -10,11 +10,13 @@ from daemon.core.observation import Json, Missed
 from daemon.core.task import Miss
 from daemon.providers.batch import parted
 from daemon.providers.definition_request import BatchSpec
+from daemon.providers.excision import excised
 from daemon.providers.expression import ExpressionFailed
-from daemon.providers.liberal_json import Unreadable, read_json
+from daemon.providers.liberal_json import BIG, Unreadable, read_json
 from daemon.providers.reading import Reader, Reading, Reply
 
 _EMPTY: Json = {}
+_ENCODER = json.JSONEncoder()
 
 
 def told_of_each(reader: Reader, spec: BatchSpec, ids: Sequence[str], reply: Reply) -> dict[str, Reading] | None:
@@ -23,8 +25,10 @@ def told_of_each(reader: Reader, spec: BatchSpec, ids: Sequence[str], reply: Rep
     An item by which the provider says that it knows no such task, or may not show it, is left out: whoever asks for
     that task alone hears it for certain.
     """
+    body, cuts = excised(reply.body)
+    reply = replace(reply, cuts=cuts)
     try:
-        bodies = parted(spec, read_json(reply.body))
+        bodies = parted(spec, read_json(body))
     except (Unreadable, ExpressionFailed):
         return None
     if bodies is None:
@@ -36,7 +40,9 @@ def told_of_each(reader: Reader, spec: BatchSpec, ids: Sequence[str], reply: Rep
 
 
 def _item(reply: Reply, body: Json) -> Reply:
-    return replace(reply, status=200, body=json.dumps(body, ensure_ascii=True).encode("ascii"), cuts={})
+    """Return an item as an answer of its own, written token by token where the whole was big."""
+    text = "".join(_ENCODER.iterencode(body)) if len(reply.body) > BIG else json.dumps(body)
+    return replace(reply, status=200, body=text.encode("ascii"))
 
 
 def _blames(reading: Reading) -> bool:

@@ -68,7 +68,7 @@ class Reader:
 
     def _guarded(self, reply: Reply, result: ResultSpec | None) -> Reading:
         body, cuts = excised(reply.body)
-        reply = replace(reply, body=body, cuts=cuts) if cuts else reply
+        reply = replace(reply, body=body, cuts={**reply.cuts, **cuts}) if cuts else reply
         try:
             reading = self._status(reply) if result is None else self._result(result, reply)
         except Unreadable as failure:
@@ -77,7 +77,8 @@ class Reader:
         except ExpressionFailed as failure:
             missed = self._on(reply).missed(Miss.UNREADABLE, str(failure))
             reading = Reading(seen=missed, trouble=self._trouble(str(failure), _body_if_any(reply)))
-        return replace(reading, seen=self.mask.observation(reading.seen))
+        seen = self.mask.observation(reading.seen)
+        return reading if seen is reading.seen else replace(reading, seen=seen)
 
     def _status(self, reply: Reply) -> Reading:
         spec = self.definition.status

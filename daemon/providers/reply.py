@@ -14,15 +14,21 @@ from daemon.providers.excision import Cuts
 class Reply:
     """An HTTP answer; ``headers`` ignore case or are lower case, ``now_at`` is wall-clock.
 
-    ``cuts`` is what was taken out of the body.
+    ``asked`` is the URL that was asked, its text where parsing it can wait: few answers need it. ``cuts`` is what was
+    taken out of the body.
     """
 
     status: int
     headers: Mapping[str, str]
     body: bytes
-    asked: URL
+    asked: URL | str
     now_at: float
     cuts: Cuts = field(default_factory=dict)
+
+    @property
+    def url(self) -> URL:
+        """The URL that was asked, which relative ones in the answer are resolved against."""
+        return self.asked if isinstance(self.asked, URL) else URL(self.asked, encoded=True)
 
     @property
     def is_empty(self) -> bool:

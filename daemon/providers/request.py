@@ -6,8 +6,10 @@ The rule guarded here is that the key's header leaves this module only beside a 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property, lru_cache
+from typing import NamedTuple
 from uuid import uuid4
 
 from yarl import URL
@@ -19,8 +21,10 @@ from daemon.providers.definition_request import Call
 from daemon.providers.filling import filled_header, filled_query, filled_tree, names_in
 from daemon.providers.origin import joined, origin_of
 from daemon.providers.template import Template, Unbuildable, plain_path
+from daemon.providers.times import told_times
 
 STATUS_URL_LIMIT = 4096
+URLS_KEPT = 4096
 _NOTHING: Mapping[str, str] = {}
 
 
@@ -34,11 +38,78 @@ class Prepared:
     body: bytes | None = None
 
 
-@dataclass(frozen=True, slots=True)
+class Target(NamedTuple):
+    """Where a plain request goes: any URL on its origin, and its path and query as they are sent."""
+
+    home: URL
+    text: str
+
+
+@dataclass(frozen=True)
 class Requests:
-    """Builds the requests of one account."""
+    """Builds the requests of one account; *now_at* answers wall-clock seconds."""
 
     account: Account
+    now_at: Callable[[], float]
+
+    def direct(self, task: Task) -> Target | None:
+        """Return where to send a status request of which nothing else depends on the task: a GET with
+        ``direct_headers``; None for any other, and where it cannot be built.
+        """
+        if self.direct_headers is None:
+            return None
+        try:
+            if task.status_url is not None:
+                return self._known_urls(task.status_url)
+            call, values = self.account.definition.status, self._values(task)
+            target = call.request.filled(values)
+            query = filled_query(call.query, values) if call.query else ""
+        except Unbuildable:
+            return None
+        mark = "" if not query else "&" if "?" in target else "?"
+        return Target(self.account.definition.base, f"{self._base_path}{target}{mark}{query}")
+
+    @cached_property
+    def direct_headers(self) -> Mapping[str, str] | None:
+        """The headers of every status request; None where they vary, or the request has a body or could be the one
+        that bills.
+        """
+        definition = self.account.definition
+        call, result = definition.status, definition.result
+        if (
+            call.request.method != "GET"
+            or call.body is not None
+            or any(names_in({**definition.headers, **call.headers}))
+        ):
+            return None
+        could_bill = result is not None and result.when == "asked"
+        if could_bill and any(call.request.part(name).is_raw for name in call.request.names):
+            return None
+        return {**self.account.headers, **call.headers}
+
+    def _status_url(self, text: str) -> URL:
+        """Resolve a status URL that may be asked; raise Unbuildable where it may not."""
+        try:
+            url = self.allowed_url(text)
+        except HostNotAllowed as refusal:
+            raise Unbuildable(refusal.detail) from refusal
+        if self.is_result(url):
+            raise Unbuildable("status_url is the result request, which is sent only when it is asked for")
+        return url
+
+    @cached_property
+    def _known_urls(self) -> Callable[[str], Target]:
+        """Where a status URL leads; the last few thousand are kept, since each is asked time and again."""
+
+        def target(text: str) -> Target:
+            url = self._status_url(text)
+            return Target(url, url.raw_path_qs)
+
+        return lru_cache(URLS_KEPT)(target)
+
+    @cached_property
+    def _base_path(self) -> str:
+        return self.account.definition.base.raw_path.removesuffix("/")
 
     def status(self, task: Task) -> Prepared:
         """Build the status request: to the task's own status URL, or by the template; may raise Unbuildable."""
@@ -48,13 +119,7 @@ class Requests:
             if any(spec.request.part(name).is_raw for name in spec.request.names) and self.is_result(built.url):
                 raise Unbuildable("this id makes the status request the result request, which is sent only when asked")
             return built
-        try:
-            url = self.allowed_url(task.status_url)
-        except HostNotAllowed as refusal:
-            raise Unbuildable(refusal.detail) from refusal
-        if self.is_result(url):
-            raise Unbuildable("status_url is the result request, which is sent only when it is asked for")
-        return self.built(spec, self._values(task), url=url)
+        return self.built(spec, self._values(task), url=self._status_url(task.status_url))
 
     def result(self, task: Task, found: Mapping[str, str] = _NOTHING) -> Prepared:
         """Build the result request, with the variables *found* in the status answer; may raise Unbuildable."""
@@ -76,7 +141,7 @@ class Requests:
         self, call: Call, values: Mapping[str, str], many: Sequence[str] = (), *, url: URL | None = None
     ) -> Prepared:
         """Build the request of *call*, to *url* where the task brought its own; may raise Unbuildable."""
-        values = {**values, "uuid": str(uuid4())}
+        values = {**values, **told_times(call.times, self.now_at()), "uuid": str(uuid4())}
         if url is None:
             query = filled_query(call.query, values, many)
             target = call.request.filled(values)

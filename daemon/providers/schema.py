@@ -73,6 +73,7 @@ _WIDENED: dict[str, Callable[[JsonSchemaValue], JsonSchemaValue]] = {
     "alternatives": _any("string"),
     "listed": _any("string"),
     "seconds": _span,
+    "shifted": _any("string"),
     "text_of": _scalar,
     "_specs": _items,
     "_body_text": _any("object", "array"),

@@ -14,6 +14,7 @@ from aiohttp import web
 
 from daemon.core.ids import TaskId
 from daemon.core.task import LaneName, Task
+from daemon.net.lean import Lean
 from daemon.net.session import open_session
 from daemon.providers.account import Account
 from daemon.providers.catalog import Catalog
@@ -96,12 +97,21 @@ async def session() -> AsyncIterator[aiohttp.ClientSession]:
 
 
 @pytest.fixture
-def connect(catalog: Catalog, session: aiohttp.ClientSession, server: FakeProvider) -> Callable[..., HttpProvider]:
+async def lean(session: aiohttp.ClientSession) -> AsyncIterator[Lean]:
+    made = Lean(session, keep_alive=5.0)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def connect(
+    catalog: Catalog, session: aiohttp.ClientSession, lean: Lean, server: FakeProvider
+) -> Callable[..., HttpProvider]:
     """Make the provider of a preset, its base URL on the fake server."""
 
     def connected(preset: str, **table: object) -> HttpProvider:
         given = {"base_url": server.url, "api_key": KEY, "preset": preset, "timeout": 5} | table
         account: Account = catalog.account("lane", given)
-        return HttpProvider(account, session, lambda: NOW_AT)
+        return HttpProvider(account, session, lambda: NOW_AT, lean=lean)
 
     return connected

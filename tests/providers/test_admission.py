@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
@@ -12,7 +13,7 @@ from daemon.core.errors import HostNotAllowed, InvalidRegistration
 from daemon.core.record import Admission, Application
 from daemon.core.task import LaneName, Task
 from daemon.providers.account import Account
-from daemon.providers.admission import admit
+from daemon.providers.admission import Admissions, admit
 from daemon.providers.catalog import Catalog
 from daemon.providers.request import Requests
 from daemon.providers.template import Unbuildable
@@ -22,7 +23,7 @@ GIVEN = Application(provider="lane", remote_id="abc")
 
 
 def requests(preset: str, **table: object) -> Requests:
-    return Requests(CATALOG.account("lane", {"preset": preset, "api_key": "key-123"} | table))
+    return Requests(CATALOG.account("lane", {"preset": preset, "api_key": "key-123"} | table), lambda: 0.0)
 
 
 def admitted(preset: str, application: Application = GIVEN, **changes: object) -> Admission:
@@ -284,9 +285,39 @@ def test_the_key_goes_to_no_other_origin_whatever_a_caller_says(
 
 def test_an_account_alone_makes_requests() -> None:
     account: Account = CATALOG.account("modelmax", {"api_key": "key-123"})
-    admission = admit(Requests(account), replace(GIVEN, remote_id="a+/=", model="veo/3"))
+    admission = admit(Requests(account, lambda: 0.0), replace(GIVEN, remote_id="a+/=", model="veo/3"))
 
-    prepared = Requests(account).status(task(admission))
+    prepared = Requests(account, lambda: 0.0).status(task(admission))
 
     assert str(prepared.url) == "https://api.modelmax.io/v1/queue/veo%2F3/requests/a%2B%2F%3D/status"
     assert prepared.headers["Authorization"] == "Bearer key-123"
+
+
+_ODD = st.sampled_from(
+    ["abc", "a/b", "..", "", " ", "a b", "\u00fc", "x" * 300, "x" * 3000, "\x07", "fal-ai/flux", "veo-3.1", "-", "~"]
+)
+
+
+@given(
+    st.sampled_from(["amux", "seacloud", "modelmax", "fal", "kling"]),
+    st.lists(st.tuples(_ODD, st.none() | _ODD, st.sampled_from([None, True, False])), min_size=1, max_size=6),
+)
+@example("amux", [("abc", None, None), ("abc", None, True)])
+@example("seacloud", [("abc", "veo-3.1", None), ("abc", None, None)])
+@settings(deadline=None)
+def test_what_was_learned_of_one_registration_changes_the_answer_to_no_other(preset: str, asked: list[tuple]) -> None:  # type: ignore[type-arg]
+    asks_more = {"request": "GET /results/{model}/{id}", "outputs": "url", "when": "asked"}
+    ours = requests(preset, **({"result": asks_more} if preset == "amux" else {}))
+    admissions = Admissions(ours)
+
+    for remote_id, model, fetch_result in asked:
+        application = Application(provider="lane", remote_id=remote_id, model=model, fetch_result=fetch_result)
+
+        assert _told(admissions.admit, application) == _told(lambda each: admit(ours, each), application)
+
+
+def _told(admits: Callable[[Application], Admission], application: Application) -> object:
+    try:
+        return admits(application)
+    except InvalidRegistration as refusal:
+        return refusal.errors

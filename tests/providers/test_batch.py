@@ -44,13 +44,13 @@ def answer(server, bodies) -> Callable[..., None]:
 
 
 @pytest.fixture
-def lane(server, session) -> Callable[..., HttpProvider]:
+def lane(server, session, lean) -> Callable[..., HttpProvider]:
     def made(**table: object) -> HttpProvider:
         fields = {"outputs": "url"}
         status = {"request": "GET /t/{id}", "state": "state", "states": WORDS, "fields": fields}
         status |= table.pop("status", {})  # type: ignore[arg-type]
         given = {"base_url": server.url, "api_key": KEY, "timeout": 5, "status": status} | table
-        return HttpProvider(CATALOG.account("mine", given), session, lambda: 1.75e9)
+        return HttpProvider(CATALOG.account("mine", given), session, lambda: 1.75e9, lean=lean)
 
     return made
 

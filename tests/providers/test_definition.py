@@ -17,6 +17,7 @@ from daemon.providers.expression import compiled, first_present, first_set
 from daemon.providers.mistakes import DefinitionError
 from daemon.providers.origin import entry, origin_of
 from daemon.providers.template import Unbuildable, template
+from daemon.providers.words import text_of
 
 MINE = {
     "base_url": "https://api.example.com/base/",
@@ -352,3 +353,11 @@ def test_basic_auth_and_none(catalog: Catalog) -> None:
     assert {"dXNlcjpwYXNzd29yZA==", "user:password", "password"} <= set(basic.secrets)
     assert isinstance(none, Account)
     assert "Authorization" not in none.headers
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(True, "true"), (200, "200"), (200.0, "200"), (-3.0, "-3"), (0.5, "0.5"), (1e300, "1e+300"), ("ok", "ok")],
+)
+def test_a_scalar_is_compared_as_the_text_a_definition_would_write(value: object, text: str) -> None:
+    assert text_of(value) == text

@@ -98,3 +98,13 @@ def test_leaves_and_state_of_any_json_are_found_without_a_fault(body):
     path = state_path([body])
 
     assert path is None or path in paths
+
+
+@pytest.mark.parametrize("key", ["task_status_msg", "fail_reason", "error_msg"])
+def test_the_reason_of_a_failure_is_found_under_the_names_of_the_field(key: str) -> None:
+    broken = {"code": 0, "data": {"task_id": "1", "task_status": "failed", key: "content policy"}, "message": "ok"}
+
+    made = draft("any", "https://a.example.com/v1/1", "X: {key}", [Sample(broken, None, "s")])
+
+    definition = Definition.model_validate(tomllib.loads(made.text))
+    assert definition.examples[0].expect.error_message == "content policy"

@@ -112,7 +112,7 @@ def test_a_submit_body_is_enough_to_register_by(catalog: Catalog, fixture: dict)
     account = Account("lane", name, catalog.definition(name), "key")
     body = fixture["body"]
 
-    admission = admit(Requests(account), Application(provider="lane", submission=body))
+    admission = admit(Requests(account, lambda: 0.0), Application(provider="lane", submission=body))
 
     assert admission.remote_id == body.get("request_id", body.get("task_id"))
     assert admission.model == NEEDS_MODEL.get(name)

@@ -91,7 +91,7 @@ def requests_of(catalog: Catalog, preset: str, **variables: str) -> Requests:
     if catalog.definition(preset).auth.needs_key:
         table["api_key"] = "key"
     account: Account = catalog.account("lane", table)
-    return Requests(account)
+    return Requests(account, lambda: 0.0)
 
 
 def registered(catalog: Catalog, fixture: Fixture) -> tuple[Requests, Admission]:

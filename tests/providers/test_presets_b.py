@@ -104,7 +104,7 @@ def said(seen: Observation) -> str:
 
 
 def requests_of(catalog: Catalog, preset: str) -> Requests:
-    return Requests(Account("lane", preset, catalog.definition(preset), "key"))
+    return Requests(Account("lane", preset, catalog.definition(preset), "key"), lambda: 0.0)
 
 
 def submitted(preset: str, body: Json) -> Application:

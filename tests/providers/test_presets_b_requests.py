@@ -37,7 +37,7 @@ MakeTask = Callable[..., Task]
 
 
 def requests_of(catalog: Catalog, preset: str) -> Requests:
-    return Requests(Account("lane", preset, catalog.definition(preset), "key"))
+    return Requests(Account("lane", preset, catalog.definition(preset), "key"), lambda: 0.0)
 
 
 def told(seen: Observation) -> Status | None:

@@ -99,7 +99,7 @@ def said(seen: Observation) -> str:
 
 
 def requests_of(catalog: Catalog, name: str) -> Requests:
-    return Requests(Account("lane", name, catalog.definition(name), "key"))
+    return Requests(Account("lane", name, catalog.definition(name), "key"), lambda: 0.0)
 
 
 @pytest.mark.parametrize("name", PRESETS)

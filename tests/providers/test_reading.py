@@ -290,9 +290,9 @@ def test_no_text_an_answer_holds_takes_long_to_read(body: object, http: int) -> 
     raw, times = json.dumps(body).encode(), []
 
     for _ in range(3):
-        begun = time.perf_counter()
+        begun = time.thread_time()
         seen(DEFINITIONS["amux"], raw, http)
-        times.append(time.perf_counter() - begun)
+        times.append(time.thread_time() - begun)
 
     assert min(times) < 0.02
 
@@ -519,11 +519,11 @@ def test_a_body_of_the_largest_small_size_is_read_in_well_under_50_ms() -> None:
     body = json.dumps({"status": "completed", "list": [{"url": f"https://a.example/{n}.mp4"} for n in range(5000)]})
     assert len(body) < 256 * 1024
 
-    started = time.perf_counter()
+    started = time.thread_time()
     for definition in DEFINITIONS.values():
         seen(definition, body.encode())
 
-    assert (time.perf_counter() - started) / len(DEFINITIONS) < 0.05
+    assert (time.thread_time() - started) / len(DEFINITIONS) < 0.05
 
 
 @given(content=st.binary(max_size=50), spaced=st.booleans(), is_urlsafe=st.booleans(), is_padded=st.booleans())

@@ -371,7 +371,7 @@ def test_a_text_too_large_to_carry_is_left_out_of_the_response_and_says_so() -> 
     told = seen(defined(status={"fields": fields}), {"s": "ok", "t": "a b " * 300_000})
 
     assert isinstance(told, Ended)
-    assert told.response.body == {"s": "ok", "t": "[text, 1200000 characters, left out]"}
+    assert told.response.body == {"s": "ok", "t": "[text, 1200000 characters, left out; no. 1]"}
     assert told.outputs[0].inline is not None
     assert len(told.outputs[0].inline.content) == 1_200_000
 
@@ -548,9 +548,19 @@ def test_no_answer_makes_the_whole_language_raise(definition: Definition, raw: b
     reply = Reply(status=http, headers=told, body=raw, asked=URL("https://a.example/x"), now_at=1e9)
     reader = Reader(definition=definition)
 
-    observed = [reader.status(reply).seen, *([reader.result(reply).seen] if definition.result else [])]
+    def read() -> list[Observation]:
+        return [reader.status(reply).seen, *([reader.result(reply).seen] if definition.result else [])]
+
+    begun = time.thread_time()
+    observed = read()
+    took = time.thread_time() - begun
+    if took > 0.05:
+        begun = time.thread_time()
+        read()
+        took = time.thread_time() - begun
 
     assert all(isinstance(one, Pending | Ended | Missed) for one in observed)
+    assert took < 0.05
 
 
 @settings(max_examples=200, deadline=None)
@@ -582,9 +592,9 @@ def test_no_body_read_on_the_loop_takes_50_ms(definition: Definition, body: obje
     times = []
 
     for _ in range(3):
-        begun = time.perf_counter()
+        begun = time.thread_time()
         seen(definition, body)
-        times.append(time.perf_counter() - begun)
+        times.append(time.thread_time() - begun)
 
     assert min(times) < 0.05
 

@@ -79,11 +79,11 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def lane(server, session, clock) -> Callable[..., HttpProvider]:
+def lane(server, session, lean, clock) -> Callable[..., HttpProvider]:
     def made(request: str = "GET /t/{id}", **table: object) -> HttpProvider:
         status = {"request": request, "state": "state", "states": WORDS} | table.pop("status", {})  # type: ignore[operator]
         given = {"base_url": server.url, "api_key": KEY, "timeout": 5, "status": status} | table
-        return HttpProvider(CATALOG.account("mine", given), session, clock)
+        return HttpProvider(CATALOG.account("mine", given), session, clock, lean=lean)
 
     return made
 
@@ -352,7 +352,7 @@ def test_a_base_url_takes_the_lanes_variables_and_no_registrations() -> None:
         "variables": {"location": "us-central1", "project": "my/p"},
         "status": {"request": "GET /t/{id}", "state": "s", "states": WORDS},
     }
-    requests = Requests(CATALOG.account("mine", table))
+    requests = Requests(CATALOG.account("mine", table), lambda: 0.0)
 
     built = requests.status(task_of("1", params=(("location", "evil"), ("project", "evil"))))
 
@@ -386,7 +386,7 @@ BY_URL = {
 
 
 def test_a_status_url_that_cannot_be_made_is_kept_verbatim_and_needed() -> None:
-    requests = Requests(CATALOG.account("bfl", BY_URL))
+    requests = Requests(CATALOG.account("bfl", BY_URL), lambda: 0.0)
     url = "https://api.us1.bfl.ai/v1/get_result?id=abc%2B"
 
     told = admit(requests, Application(provider="bfl", submission={"id": "abc+", "polling_url": url}))
@@ -467,7 +467,7 @@ def test_no_variable_changes_origin_path_or_parameters(remote_id: str, model: st
             "states": WORDS,
         },
     }
-    requests = Requests(CATALOG.account("mine", table))
+    requests = Requests(CATALOG.account("mine", table), lambda: 0.0)
     params = (("kind", kind), ("location", location), ("uuid", location))
 
     try:
@@ -501,8 +501,8 @@ def test_neither_proof_nor_token_nor_request_shows_what_it_holds() -> None:
     shown = [
         Proof(headers={"Authorization": KEY}, query=f"key={KEY}"),
         Token(KEY, 1.0),
-        Requests(account).status(task_of("1")),
-        Requests(header).status(task_of("1")),
+        Requests(account, lambda: 0.0).status(task_of("1")),
+        Requests(header, lambda: 0.0).status(task_of("1")),
         account,
     ]
 
