@@ -23,7 +23,7 @@ from daemon.net.barred import Barred
 
 _STEP = 64 * 1024
 _BIG = 1024 * 1024
-_REST_WITHIN = 2.0
+REST_WITHIN = 2.0
 
 
 class FailureKind(StrEnum):
@@ -38,7 +38,7 @@ class FailureKind(StrEnum):
     TARGET_NOT_ALLOWED = "target_not_allowed"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)  # not frozen: there is one to each poll
 class Answer:
     """What came back: at most ``limit`` body bytes, decoded where the session decodes; ``address`` is the peer's.
 
@@ -72,6 +72,21 @@ class Failure:
 
 
 @dataclass(slots=True)
+class Marks:
+    """When the stages of one exchange ended, in monotonic seconds; None for one that was not gone through.
+
+    ``resolved``: the name has addresses. ``dialled``: TCP is connected. ``connected``: TLS, too. ``answered``: the
+    answer's head is here.
+    """
+
+    begun: float = 0.0
+    resolved: float | None = None
+    dialled: float | None = None
+    connected: float | None = None
+    answered: float | None = None
+
+
+@dataclass(slots=True)
 class Passage:
     """How far one exchange got, written by the socket factory and the request while it is under way."""
 
@@ -84,6 +99,7 @@ class Passage:
     status: int | None = None
     headers: CIMultiDictProxy[str] | None = None
     parts: list[bytes] = field(default_factory=list)
+    marks: Marks | None = None
 
 
 passage: ContextVar[Passage | None] = ContextVar("passage", default=None)
@@ -132,35 +148,37 @@ async def exchange(
             session.request(method, url, headers=headers, data=body, allow_redirects=False) as response,
         ):
             note.status, note.headers = response.status, response.headers
-            async with asyncio.timeout(_REST_WITHIN if truncate else None):
-                await _read(response, limit, note.parts, truncate=truncate)
+            async with asyncio.timeout(REST_WITHIN if truncate else None):
+                await read_body(response.content, response.headers, limit, note.parts, truncate=truncate)
             return await _answer(note, begun)
-    except (aiohttp.ClientError, OSError, Barred, _TooLarge, RuntimeError) as error:
+    except (aiohttp.ClientError, OSError, Barred, TooLarge, RuntimeError) as error:
         if session.closed:
             raise
         if truncate and note.status is not None:
             return await _answer(note, begun)
-        return _failure(error, note, time.monotonic() - begun, timeout)
+        return failure_of(error, note, time.monotonic() - begun, timeout)
     finally:
         passage.reset(token)
 
 
-class _TooLarge(Exception):
+class TooLarge(Exception):
     """The body is longer than its bound; says by how many bytes it is bound."""
 
 
-async def _read(response: aiohttp.ClientResponse, limit: int, parts: list[bytes], *, truncate: bool) -> None:
-    """Read the body into *parts*, at most *limit* bytes; raise _TooLarge for more, as soon as that is known."""
-    announced = response.content_length or 0
-    if not truncate and announced > limit and "Content-Encoding" not in response.headers:
-        raise _TooLarge(f"the answer's body is longer than {limit} bytes")
+async def read_body(
+    content: aiohttp.StreamReader, headers: Mapping[str, str], limit: int, parts: list[bytes], *, truncate: bool = False
+) -> None:
+    """Read the body into *parts*, at most *limit* bytes; raise TooLarge for more, as soon as that is known."""
+    announced = int(headers.get("Content-Length") or 0)
+    if not truncate and announced > limit and "Content-Encoding" not in headers:
+        raise TooLarge(f"the answer's body is longer than {limit} bytes")
     room = limit
-    while not response.content.at_eof():
-        part = await response.content.read(min(room, _STEP) or 1)
+    while not content.at_eof():
+        part = await content.read(min(room, _STEP) or 1)
         if len(part) > room and truncate:
             return
         if len(part) > room:
-            raise _TooLarge(f"the answer's body is longer than {limit} bytes")
+            raise TooLarge(f"the answer's body is longer than {limit} bytes")
         parts.append(part)
         room -= len(part)
         if room // _BIG != (room + len(part)) // _BIG:
@@ -180,7 +198,8 @@ async def _answer(note: Passage, begun: float) -> Answer:
     return Answer(status=note.status, headers=note.headers, body=body, seconds=seconds, address=note.address)
 
 
-def _failure(error: Exception, note: Passage, seconds: float, timeout: float) -> Failure:
+def failure_of(error: Exception, note: Passage, seconds: float, timeout: float) -> Failure:
+    """Return the failure that *error* is, as far as *note* says the exchange got."""
     kind, detail = reading_of(error, note, timeout)
     died = isinstance(error, aiohttp.ServerDisconnectedError | aiohttp.ClientOSError)
     return Failure(
@@ -199,7 +218,7 @@ def reading_of(error: Exception, note: Passage, timeout: float) -> tuple[Failure
     """Return the kind of a failure and what may be shown of it: no query, key or body."""
     if isinstance(error, Barred):
         return FailureKind.TARGET_NOT_ALLOWED, str(error)
-    if isinstance(error, _TooLarge):
+    if isinstance(error, TooLarge):
         return FailureKind.TOO_LARGE, str(error)
     if isinstance(error, aiohttp.InvalidURL):
         return FailureKind.TARGET_NOT_ALLOWED, "the URL names no canonical host"
@@ -226,6 +245,8 @@ def _broken(error: Exception, note: Passage) -> tuple[FailureKind, str]:
         return FailureKind.TLS, f"TLS failed: {_reason(cause)}"
     if isinstance(error, aiohttp.ServerDisconnectedError | OSError):
         return FailureKind.CONNECT, f"the connection broke {_stage(note)}"
+    if isinstance(error, aiohttp.ClientHttpProxyError):
+        return FailureKind.CONNECT, f"the forward proxy answered {error.status} to CONNECT"
     if isinstance(error, aiohttp.ClientPayloadError):
         return FailureKind.PROTOCOL, f"the answer's body broke off or cannot be decoded {_stage(note)}"
     return FailureKind.PROTOCOL, f"not an HTTP answer that can be read ({type(error).__name__})"

@@ -14,7 +14,8 @@ from ipaddress import ip_address
 
 from aiohappyeyeballs import AddrInfoType
 
-from daemon.core.egress import Allowance, Listener, check_url, verdict
+from daemon.core.egress import Allowance, Listener, check_url, is_local, verdict
+from daemon.core.origin import parse_origin
 from daemon.net.barred import Barred
 from daemon.net.exchange import passage
 
@@ -30,6 +31,13 @@ class Guard:
     def check_url(self, url: str) -> str | None:
         """Return why *url* cannot be a target, or None where only dialling can tell."""
         return check_url(url, allow=self.allow, is_trusted=self.is_trusted, own=self.own)
+
+    def is_near(self, url: str) -> bool:
+        """Whether *url*, a possible target, names a local or allowed address: no forward proxy stands before those."""
+        target = parse_origin(url)
+        if target.address is None:
+            return target.host == "localhost"
+        return is_local(target.address) or any(each.covers(target.address, target.port) for each in self.allow)
 
     def check(self, host: str, port: int) -> str | None:
         """Return why the numeric address *host* may not be dialled at *port* by the exchange under way."""

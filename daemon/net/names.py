@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeAlias
 
 from aiohttp.abc import AbstractResolver, ResolveResult
 
 from daemon.net.barred import Barred
+from daemon.net.exchange import passage
 from daemon.net.guard import Guard
 
 THREADS = 64
@@ -33,6 +35,9 @@ class Names(AbstractResolver):
     ) -> list[ResolveResult]:
         """Return the addresses of *host*; raise OSError for none, and Barred where any of them is forbidden."""
         found = await self._found(self._absolute(host), family)
+        note = passage.get()
+        if note is not None and note.marks is not None:
+            note.marks.resolved = time.monotonic()
         self._judge(found, port)
         return [
             ResolveResult(

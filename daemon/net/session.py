@@ -6,12 +6,14 @@ A lane is the only queue there is: a pool limit would count waiting for a connec
 from __future__ import annotations
 
 import ssl
+import time
 from functools import partial
+from typing import Any
 
 import aiohttp
 
 from daemon import __version__
-from daemon.net.exchange import Request
+from daemon.net.exchange import Request, passage
 from daemon.net.guard import Guard, dial
 from daemon.net.names import Names
 
@@ -27,11 +29,13 @@ def open_session(
     remember_names: float = 0.0,
     decompress: bool = True,
     tls: ssl.SSLContext | None = None,
+    proxy: str | None = None,
 ) -> aiohttp.ClientSession:
     """Open a session for ``exchange``, which brings the deadline; the caller closes it. Needs a running loop.
 
     *guard* judges every address dialled. *keep_alive* is how many seconds an idle connection is kept, 0 for one
     request per connection; *remember_names* how many seconds a resolved name is believed, 0 to resolve each time.
+    With *proxy* all goes through that forward proxy, which is then the only address dialled.
     """
     connector = aiohttp.TCPConnector(
         limit=0,
@@ -51,16 +55,31 @@ def open_session(
         auto_decompress=decompress,
         timeout=aiohttp.ClientTimeout(total=None, sock_connect=None),
         trust_env=False,
+        proxy=proxy,
         max_line_size=HEADER_BYTES,
         max_field_size=HEADER_BYTES,
         max_headers=HEADERS,
     )
 
 
-def tls_context(*, ca_file: str | None = None) -> ssl.SSLContext:
-    """Return a verifying TLS context, 1.2 or newer; *ca_file* names further authorities beside the system's."""
-    context = ssl.create_default_context()
-    if ca_file is not None:
-        context.load_verify_locations(ca_file)
+class _NotingContext(ssl.SSLContext):
+    """Notes when TLS begins, which is when TCP is connected."""
+
+    def wrap_bio(self, *args: Any, **kwargs: Any) -> ssl.SSLObject:
+        """Begin TLS."""
+        note = passage.get()
+        if note is not None and note.marks is not None:
+            note.marks.dialled = time.monotonic()
+        return super().wrap_bio(*args, **kwargs)
+
+
+def tls_context(*, ca_file: str | None = None, ca: str | None = None) -> ssl.SSLContext:
+    """Return a verifying TLS context, 1.2 or newer; *ca_file* names and *ca* holds (as PEM) further authorities
+    beside the system's.
+    """
+    context = _NotingContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.load_default_certs()
+    if ca_file is not None or ca is not None:
+        context.load_verify_locations(ca_file, cadata=ca)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     return context

@@ -36,7 +36,8 @@ def public_key(secret: str) -> str:
 def ed25519_key(secret: str) -> Key:
     """Return the v1a key of a ``whsk_`` *secret*; its fingerprint is the public key's. Raise BadSecret."""
     private = _private(secret)
-    return Key(version="v1a", sign=private.sign, fingerprint=fingerprint(_public(private)))
+    shown = PUBLIC_PREFIX + base64.b64encode(_public(private)).decode("ascii")
+    return Key(version="v1a", sign=private.sign, fingerprint=fingerprint(_public(private)), public=shown)
 
 
 def _private(secret: str) -> Ed25519PrivateKey:

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import lru_cache
+from typing import TypeAlias
 
 from yarl import URL
 
-from daemon.core.delivery import Accepted, Receipt, Refusal, Refused
+from daemon.core.delivery import NO_STAGES, Accepted, Receipt, Refusal, Refused, Stages
+from daemon.core.redaction import masking, without_secret_shapes
 from daemon.core.retry_after import retry_after
-from daemon.net.exchange import Answer, Failure, FailureKind
+from daemon.net.exchange import Answer, Failure, FailureKind, Marks
 
+ANSWER_KEPT = 1024
+SHORTEST_SECRET = 6
+Headers: TypeAlias = tuple[tuple[str, str], ...]
 _LOCATION_LIMIT = 200
 _REFUSALS = {
     FailureKind.TIMEOUT: Refusal.TIMEOUT,
@@ -22,30 +28,66 @@ _REFUSALS = {
 }
 
 
-def receipt(seen: Answer | Failure, now_at: float) -> Receipt:
+def receipt(
+    seen: Answer | Failure, now_at: float, *, marks: Marks | None = None, keys: tuple[str, ...] = ()
+) -> Receipt:
     """Return the receipt for *seen*; *now_at* is the wall clock that a Retry-After date is held against.
 
     The head of an answer decides, whether or not its body came: the endpoint that says 2xx has the event.
     """
+    seconds, address, times = seen.seconds, seen.address, stages(marks)
     if seen.status is None:
         assert isinstance(seen, Failure)
-        refusal = _REFUSALS[seen.kind]
-        return Refused(refusal=refusal, detail=seen.detail, seconds=seen.seconds, address=seen.address)
-    if 200 <= seen.status < 300:
-        return Accepted(http_status=seen.status, seconds=seen.seconds, address=seen.address)
-    return _refused(seen.status, seen.headers, seen.seconds, seen.address, now_at)
-
-
-def _refused(status: int, headers: Mapping[str, str], seconds: float, address: str | None, now_at: float) -> Refused:
-    refusal, detail = _complaint(status, headers)
+        refusal, detail, wish = _REFUSALS[seen.kind], seen.detail, None
+    elif 200 <= seen.status < 300:
+        return Accepted(http_status=seen.status, seconds=seconds, address=address, stages=times, keys=keys)
+    else:
+        refusal, detail = _complaint(seen.status, seen.headers)
+        wish = retry_after(seen.headers, now_at)
     return Refused(
         refusal=refusal,
         detail=detail,
         seconds=seconds,
-        http_status=status,
-        retry_after=retry_after(headers, now_at),
+        http_status=seen.status,
+        retry_after=wish,
         address=address,
+        stages=times,
+        keys=keys,
     )
+
+
+def stages(marks: Marks | None) -> Stages:
+    """Return how long each stage took that was gone through; before a name has addresses, or on a kept connection,
+    there is none but the answer.
+    """
+    if marks is None or not marks.begun:
+        return NO_STAGES
+    tcp = marks.dialled or marks.connected
+    return Stages(
+        dns=_between(marks.begun, marks.resolved),
+        connect=_between(marks.resolved or marks.begun, tcp),
+        tls=_between(marks.dialled, marks.connected),
+        first_byte=_between(marks.connected or marks.begun, marks.answered),
+    )
+
+
+def _between(start: float | None, end: float | None) -> float | None:
+    return None if start is None or end is None else max(0.0, end - start)
+
+
+def response_text(seen: Answer | Failure, headers: Headers = ()) -> str | None:
+    """Return the first 1 KiB of an answer's body as text; None where there is none.
+
+    Masked is what looks like a secret, and what the endpoint's own *headers* said, in whichever spelling it comes back.
+    """
+    if isinstance(seen, Failure) or not seen.body:
+        return None
+    return without_secret_shapes(_mask_of(headers)(seen.body.decode("utf-8", "replace")))[:ANSWER_KEPT]
+
+
+@lru_cache(maxsize=64)
+def _mask_of(headers: Headers) -> Callable[[str], str]:
+    return masking((part for _, value in headers for part in (value, value.rpartition(" ")[2])), SHORTEST_SECRET)
 
 
 def _complaint(status: int, headers: Mapping[str, str]) -> tuple[Refusal, str]:

@@ -233,3 +233,99 @@ async def test_a_name_that_hangs_delays_no_other_and_is_a_timeout_with_nothing_s
     assert isinstance(fine, Answer)
     assert all(isinstance(one, Failure) and one.kind is FailureKind.TIMEOUT and one.unsent for one in stuck)
     assert hung == ["hangs"]
+
+
+REFUSED = [
+    *["0.0.0.1", "10.0.0.1", "100.64.0.1", "100.100.100.200", "127.255.255.254", "168.63.129.16", "169.254.169.254", "169.254.170.2"],
+    *["172.16.0.1", "172.31.255.255", "192.0.0.9", "192.0.0.192", "192.0.2.1", "192.31.196.1", "192.52.193.1", "192.88.99.1"],
+    *["192.168.0.1", "192.175.48.1", "198.18.0.1", "198.19.255.255", "198.51.100.1", "203.0.113.1", "224.0.0.1", "239.1.1.1"],
+    *["240.0.0.1", "255.255.255.255"],
+    *(f"[{six}]" for six in ["::", "::1", "::7f00:1", "::ffff:10.0.0.1", "::ffff:0:10.0.0.1", "64:ff9b::a00:1", "64:ff9b:1::1", "100::1", "100:0:0:1::1", "2001::1", "2001:2::1", "2001:10::1", "2001:20::1", "2001:30::1", "2001:db8::1", "2002:a00:1::", "2620:4f:8000::1", "3fff::1", "4000::1", "5f00::1", "fc00::1", "fd00:ec2::254", "fd20:ce::254", "fe80::1", "fec0::1", "ff02::1", "2606:4700::5efe:a00:1", "2606:4700::200:5efe:a00:1"]),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("is_trusted", [False, True])
+async def test_no_address_of_the_table_is_dialled_but_the_operators_own_network(is_trusted):
+    dialled = []
+
+    class Watched(Guard):
+        def check(self, host, port):
+            complaint = super().check(host, port)
+            dialled.extend([] if complaint else [host])
+            return complaint
+
+    guard = Watched(is_trusted=is_trusted, allow=[allowance("0.0.0.0/0:1"), allowance("[::]/0:1")])
+    async with open_session(guard=guard) as session:
+        seen = [
+            await exchange(session, "GET", URL(f"https://{host}/", encoded=True), headers={}, timeout=0.05, limit=1)
+            for host in REFUSED
+        ]
+
+    assert all(one.kind is FailureKind.TARGET_NOT_ALLOWED for one in seen) or is_trusted
+    own = ("10.", "127.", "172.", "192.168.", "::1", "fc", "fd", "::ffff:10")
+    assert not [host for host in dialled if not (is_trusted and host.startswith(own))]
+
+
+@pytest.mark.parametrize("host", ["169.254.169.254", "[fd00:ec2::254]", "168.63.129.16", "[::ffff:169.254.169.254]"])
+async def test_a_metadata_address_is_refused_to_the_operator_and_to_an_allowance_round_it(host):
+    allow = [allowance("0.0.0.0/0:80"), allowance("[::]/0:80")]
+
+    seen = await fetch(Guard(is_trusted=True, allow=allow), f"http://{host}/latest/meta-data/")
+
+    assert (seen.kind, seen.unsent) == (FailureKind.TARGET_NOT_ALLOWED, True)
+
+
+@pytest.mark.parametrize("zone", ["%25lo", "%25eth0", "%lo", "%251"])
+async def test_a_zone_id_opens_nothing(listening, zone):
+    port, reached = listening
+
+    for address in ("::1", "fe80::1"):
+        try:
+            seen = await fetch(Guard(), f"http://[{address}{zone}]:{port}/")
+        except ValueError:
+            continue
+        assert seen.kind in (FailureKind.TARGET_NOT_ALLOWED, FailureKind.DNS)
+    assert not reached
+
+
+async def test_a_port_of_a_known_daemon_is_refused_where_only_dialling_can_tell(resolver):
+    resolver["db.example."] = ["93.184.216.34"]
+
+    seen = [await fetch(Guard(), f"https://db.example:{port}/") for port in (22, 6379, 5432, 11211)]
+
+    assert all(one.kind is FailureKind.TARGET_NOT_ALLOWED and "port" in one.detail for one in seen)
+
+
+async def test_a_name_that_changes_with_every_question_never_leads_to_the_bad_address(listening, serve, monkeypatch):
+    port, good = listening
+    bad = []
+
+    async def victim(reader, writer):
+        bad.append(1)
+
+    server = await asyncio.start_server(victim, "127.0.0.2", port)
+    turn = iter(range(1000))
+
+    def look_up(*_args, **_kinds):
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (f"127.0.0.{1 + next(turn) % 2}", 0))]
+
+    monkeypatch.setattr(socket, "getaddrinfo", look_up)
+    guard = Guard(allow=[allowance(f"127.0.0.1/32:{port}")])
+    seen = [await fetch(guard, f"http://rebind.example:{port}/") for _ in range(10)]
+    server.close()
+
+    assert [isinstance(one, Answer) for one in seen] == [True, False] * 5
+    assert (len(good), len(bad)) == (5, 0)
+
+
+async def test_what_the_resolver_let_through_is_judged_again_at_the_socket(listening):
+    """The resolver's verdict is not what protects: an answer that changed after it meets the socket's."""
+    port, reached = listening
+    guard = Guard()
+    async with open_session(guard=guard) as session:
+        session.connector._resolver._judge = lambda *_: None
+
+        seen = await exchange(session, "GET", URL(f"http://localhost:{port}/"), headers={}, timeout=5, limit=9)
+
+    assert (seen.kind, seen.unsent) == (FailureKind.TARGET_NOT_ALLOWED, True)
+    assert not reached
