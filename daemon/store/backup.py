@@ -24,16 +24,31 @@ def back_up(source: Path, target: Path) -> None:
         raise FileExistsError(f"{target} exists; a backup replaces nothing, so name a new file")
     if not source.is_file():
         raise StoreFault(f"there is no database {source} to back up")
+    aside = copy_aside(source, target)
+    try:
+        os.link(aside, target)
+    except FileExistsError:
+        raise FileExistsError(f"{target} was made meanwhile; a backup replaces nothing, so name a new file") from None
+    except OSError:
+        aside.replace(target)
+    finally:
+        aside.unlink(missing_ok=True)
+    sync_folder(target.parent)
+
+
+def copy_aside(source: Path, target: Path) -> Path:
+    """Copy the database *source* to a new private file beside *target*, durable when this returns; return where."""
     aside = target.with_name(f".{target.name}.{secrets.token_hex(8)}")
     try:
         make_private_file(aside)
         _copy(source, aside)
-        aside.replace(target)
-        sync_folder(target.parent)
     except sqlite3.Error as error:
-        raise fault_of(source, error) from error
-    finally:
         aside.unlink(missing_ok=True)
+        raise fault_of(source, error) from error
+    except BaseException:
+        aside.unlink(missing_ok=True)
+        raise
+    return aside
 
 
 def _copy(source: Path, target: Path) -> None:

@@ -12,7 +12,7 @@ import asyncio
 import sqlite3
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
@@ -20,9 +20,11 @@ from typing import Any, TypeVar
 import aiosqlite
 
 from daemon.core.errors import StoreFault
-from daemon.store.faults import fault_of, is_fatal
+from daemon.store.faults import fault_of
+from daemon.store.rides import Ride, run_all
 
 T = TypeVar("T")
+Item = TypeVar("Item")
 
 BATCH_WEIGHT = 1_000
 WAITING_LIMIT = 10_000
@@ -43,45 +45,6 @@ class Connection(aiosqlite.Connection):
         return result
 
 
-class _Ride:
-    """One change waiting for its transaction, and its caller waiting for the outcome."""
-
-    __slots__ = ("_change", "_error", "_result", "told", "weight")
-
-    def __init__(self, change: Callable[[sqlite3.Connection], object], weight: int) -> None:
-        self._change = change
-        self._result: object = None
-        self._error: Exception | None = None
-        self.told: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
-        self.weight = weight
-
-    def run(self, connection: sqlite3.Connection) -> None:
-        """Make the change on its own savepoint; raise only what fails the whole transaction."""
-        connection.execute("SAVEPOINT ride")
-        try:
-            self._result = self._change(connection)
-        except Exception as error:
-            if is_fatal(error) or not connection.in_transaction:
-                raise
-            connection.execute("ROLLBACK TO ride")
-            self._error = RuntimeError("a change ran dry") if isinstance(error, StopIteration) else error
-        connection.execute("RELEASE ride")
-
-    def tell(self) -> None:
-        """Tell the caller how its change went, after the commit."""
-        if self.told.done():
-            return
-        if self._error is None:
-            self.told.set_result(self._result)
-        else:
-            self.told.set_exception(self._error)
-
-    def fail(self, fault: StoreFault) -> None:
-        """Tell the caller that nothing was committed, as far as is known."""
-        if not self.told.done():
-            self.told.set_exception(fault)
-
-
 class Database:
     """One writer and one reader on the same file."""
 
@@ -92,11 +55,12 @@ class Database:
         self._writer = writer
         self._reader = reader
         self._on_commit = on_commit
-        self._waiting: deque[_Ride] = deque()
-        self._room = asyncio.Semaphore(WAITING_LIMIT)
+        self._waiting: deque[Ride] = deque()
         self._wake = asyncio.Event()
+        self._has_left = asyncio.Event()
         self._fault: StoreFault | None = None
         self._is_closed = False
+        self.committing_since: float | None = None
         self._task = asyncio.create_task(self._write(), name="store.writer")
 
     async def change(self, change: Callable[[sqlite3.Connection], T], *, weight: int = 1) -> T:
@@ -105,14 +69,18 @@ class Database:
         What it raises is raised here, with nothing of it written. *weight* is about how many rows it writes; a
         transaction takes 1,000. A cancelled caller's change may still be made. Raises StoreFault.
         """
-        async with self._room:
-            if self._fault is not None:
-                raise StoreFault(str(self._fault))
-            ride = _Ride(change, weight)
-            self._waiting.append(ride)
-            self._wake.set()
-            result: T = await asyncio.shield(ride.told)
-            return result
+        result: T = await self._seated(Ride(change, weight))
+        return result
+
+    async def change_together(
+        self, together: Callable[[Sequence[Item], sqlite3.Connection], Sequence[T]], item: Item, *, weight: int = 1
+    ) -> T:
+        """Make the change that *together* makes of *item*, in one go with those of its kind that wait beside it.
+
+        Each caller gets the result in its own place. All else is as for ``change``.
+        """
+        result: T = await self._seated(Ride.shared(together, item, weight))
+        return result
 
     async def read(self, question: Callable[[sqlite3.Connection], T]) -> T:
         """Answer *question* from one committed state of the database; no write waits for it. Raises StoreFault."""
@@ -120,6 +88,13 @@ class Database:
             raise StoreFault(f"database {self.path} is closed")
         try:
             return await self._reader.hop(partial(_from_one_state, question))
+        except sqlite3.Error as error:
+            raise fault_of(self.path, error) from error
+
+    async def empty_journal(self) -> None:
+        """Move all of the journal into the database and leave nothing of it on disk; raises StoreFault."""
+        try:
+            await self._writer.hop(_empty_journal)
         except sqlite3.Error as error:
             raise fault_of(self.path, error) from error
 
@@ -133,6 +108,16 @@ class Database:
         await self._reader.close()
         await self._writer.close()
 
+    async def _seated(self, ride: Ride) -> Any:
+        while len(self._waiting) >= WAITING_LIMIT:
+            self._has_left.clear()
+            await self._has_left.wait()
+        if self._fault is not None:
+            raise StoreFault(str(self._fault))
+        self._waiting.append(ride)
+        self._wake.set()
+        return await ride.told
+
     async def _write(self) -> None:
         try:
             while batch := await self._next_batch():
@@ -140,21 +125,25 @@ class Database:
         finally:
             self._give_up(self._waiting, StoreFault(f"database {self.path} has stopped writing"))
 
-    async def _next_batch(self) -> list[_Ride]:
+    async def _next_batch(self) -> list[Ride]:
         while not self._waiting and self._fault is None:
             self._wake.clear()
             await self._wake.wait()
-        batch: list[_Ride] = []
+            await asyncio.sleep(0)  # so that whoever comes at the same moment rides along
+        batch: list[Ride] = []
         weight = 0
         while self._waiting and weight < BATCH_WEIGHT:
             ride = self._waiting.popleft()
             batch.append(ride)
             weight += ride.weight
+        self._has_left.set()
         return batch
 
-    async def _commit(self, batch: list[_Ride]) -> None:
+    async def _commit(self, batch: list[Ride]) -> None:
+        self.committing_since = asyncio.get_running_loop().time()
         try:
             seconds = await self._writer.hop(partial(_in_one_transaction, batch))
+            self.committing_since = None
         except sqlite3.Error as error:
             self._break(batch, fault_of(self.path, error))
             return
@@ -166,24 +155,28 @@ class Database:
         if self._on_commit is not None:
             self._on_commit(seconds, len(batch))
 
-    def _break(self, batch: list[_Ride], fault: StoreFault) -> None:
+    def _break(self, batch: list[Ride], fault: StoreFault) -> None:
         """Fail what rode, what waits and what comes: after a failed commit nobody knows what the disk holds."""
         self._fault = fault
         self._give_up(deque(batch), fault)
         self._give_up(self._waiting, fault)
 
-    def _give_up(self, rides: deque[_Ride], fault: StoreFault) -> None:
+    def _give_up(self, rides: deque[Ride], fault: StoreFault) -> None:
         self._fault = self._fault or fault
         while rides:
             rides.popleft().fail(StoreFault(str(self._fault)))
+        self._has_left.set()
 
 
-def _in_one_transaction(batch: list[_Ride], connection: sqlite3.Connection) -> float:
+def _empty_journal(connection: sqlite3.Connection) -> None:
+    connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+
+
+def _in_one_transaction(batch: list[Ride], connection: sqlite3.Connection) -> float:
     began = time.perf_counter()
     connection.execute("BEGIN IMMEDIATE")
     try:
-        for ride in batch:
-            ride.run(connection)
+        run_all(batch, connection)
         connection.execute("COMMIT")
     except BaseException:
         if connection.in_transaction:

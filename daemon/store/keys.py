@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from daemon.core.errors import Fault
-from daemon.store.private import make_private_folders, sync_folder, write_aside
+from daemon.store.private import make_private_folders, sweep_asides, sync_folder, write_aside
 
 SIZE_LIMIT = 4096
 
@@ -21,16 +21,19 @@ def load_or_make(path: Path, make: Callable[[], bytes]) -> bytes:
     for a file that others may read or write, for an empty one and for one over 4 KiB.
     """
     try:
+        content = _found(path, make)
+        sweep_asides(path)
+    except OSError as error:
+        raise _unusable(path, error) from error
+    return content
+
+
+def _found(path: Path, make: Callable[[], bytes]) -> bytes:
+    try:
         return _load(path)
     except FileNotFoundError:
-        pass
-    except OSError as error:
-        raise _unusable(path, error) from error
-    try:
         _make(path, make())
         return _load(path)
-    except OSError as error:
-        raise _unusable(path, error) from error
 
 
 def _load(path: Path) -> bytes:
@@ -51,15 +54,17 @@ def _load(path: Path) -> bytes:
 
 
 def _make(path: Path, content: bytes) -> None:
-    """Give *content* the name *path*, unless somebody else was first; ``link`` never replaces a file."""
+    """Give *content* the name *path*, unless somebody else was first, who may have swept ours away with the rest;
+    ``link`` never replaces a file.
+    """
     make_private_folders(path.parent)
     aside = write_aside(path, content)
     try:
         os.link(aside, path)
-    except FileExistsError:
+    except (FileExistsError, FileNotFoundError):
         pass
     finally:
-        aside.unlink()
+        aside.unlink(missing_ok=True)
     sync_folder(path.parent)
 
 

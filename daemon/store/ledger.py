@@ -26,11 +26,11 @@ INSERT INTO durations (lane, model, packed) VALUES (?, ?, ?)
 ON CONFLICT (lane, model) DO UPDATE SET packed = excluded.packed
 """
 
-_ENDPOINTS = "SELECT name, secret, disabled_at, disabled_reason FROM endpoints"
+_ENDPOINTS = "SELECT name, disabled_at, disabled_reason, failing_since, failing_why FROM endpoints"
 
-_SAVE_SECRET = """
-INSERT INTO endpoints (name, secret) VALUES (?, ?)
-ON CONFLICT (name) DO UPDATE SET secret = excluded.secret
+_SAVE_FAILING = """
+INSERT INTO endpoints (name, failing_since, failing_why) VALUES (?, ?, ?)
+ON CONFLICT (name) DO UPDATE SET failing_since = excluded.failing_since, failing_why = excluded.failing_why
 """
 
 _SAVE_DISABLED = """
@@ -61,13 +61,17 @@ class SqliteLedger:
         """Save packed life tables."""
         await self._database.change(partial(_save_durations, tables), weight=max(1, len(tables)))
 
+    async def drop_durations(self, keys: Sequence[tuple[str, str]]) -> None:
+        """Forget life tables."""
+        await self._database.change(partial(_drop_durations, keys), weight=max(1, len(keys)))
+
     async def endpoints(self) -> dict[str, EndpointState]:
         """Return the state of every endpoint that has one."""
         return await self._database.read(_endpoints)
 
-    async def save_secret(self, name: str, secret: str) -> None:
-        """Save the secret generated for an endpoint."""
-        await self._database.change(partial(_save_secret, name, secret))
+    async def save_failing(self, name: str, at: float | None, why: str | None) -> None:
+        """Save since when and why an endpoint fails, or that it does not."""
+        await self._database.change(partial(_save_failing, name, at, why))
 
     async def save_disabled(self, name: str, at: float | None, reason: str | None) -> None:
         """Save since when and why an endpoint is disabled, or that it is not."""
@@ -98,6 +102,11 @@ def _save_durations(tables: Mapping[tuple[str, str], bytes], connection: sqlite3
     connection.executemany(_SAVE_DURATIONS, rows)
 
 
+def _drop_durations(keys: Sequence[tuple[str, str]], connection: sqlite3.Connection) -> None:
+    rows = [(lane, legible(model)) for lane, model in keys]
+    connection.executemany("DELETE FROM durations WHERE lane = ? AND model = ?", rows)
+
+
 def _save_lanes(states: Sequence[LaneState], connection: sqlite3.Connection) -> None:
     rows = [(one.name, one.trouble, one.trouble_at, one.held_until_at, one.tat_at, one.key_mark) for one in states]
     connection.executemany(_SAVE_LANE, rows)
@@ -105,13 +114,19 @@ def _save_lanes(states: Sequence[LaneState], connection: sqlite3.Connection) -> 
 
 def _endpoints(connection: sqlite3.Connection) -> dict[str, EndpointState]:
     states = {}
-    for name, secret, disabled_at, disabled_reason in connection.execute(_ENDPOINTS).fetchall():
-        states[name] = EndpointState(name=name, secret=secret, disabled_at=disabled_at, disabled_reason=disabled_reason)
+    for name, disabled_at, disabled_reason, failing_since, failing_why in connection.execute(_ENDPOINTS).fetchall():
+        states[name] = EndpointState(
+            name=name,
+            disabled_at=disabled_at,
+            disabled_reason=disabled_reason,
+            failing_since=failing_since,
+            failing_why=failing_why,
+        )
     return states
 
 
-def _save_secret(name: str, secret: str, connection: sqlite3.Connection) -> None:
-    connection.execute(_SAVE_SECRET, (name, secret))
+def _save_failing(name: str, at: float | None, why: str | None, connection: sqlite3.Connection) -> None:
+    connection.execute(_SAVE_FAILING, (name, at, legible(why)))
 
 
 def _save_disabled(name: str, at: float | None, reason: str | None, connection: sqlite3.Connection) -> None:

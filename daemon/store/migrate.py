@@ -1,4 +1,8 @@
-"""Forward-only migrations: numbered SQL files, each in one transaction, counted in ``PRAGMA user_version``."""
+"""Forward-only migrations: numbered SQL files, counted in ``PRAGMA user_version``; an upgrade is one transaction.
+
+Cut short between two files, it would leave a schema that no version knows, and the copy from before the upgrade would
+be taken for an older one.
+"""
 
 from __future__ import annotations
 
@@ -29,8 +33,8 @@ def migrate(connection: sqlite3.Connection, path: Path) -> None:
             " start the newer version again, or put a backup from before the upgrade in its place"
         )
     _refuse_strangers(connection, path, found)
-    for number, sql in enumerate(steps[found:], start=found + 1):
-        _apply(connection, number, sql)
+    if found < len(steps):
+        _apply(connection, [f"{sql}\nPRAGMA user_version = {n};" for n, sql in enumerate(steps, 1) if n > found])
 
 
 def _refuse_strangers(connection: sqlite3.Connection, path: Path, version: int) -> None:
@@ -43,12 +47,10 @@ def _refuse_strangers(connection: sqlite3.Connection, path: Path, version: int) 
         )
 
 
-def _apply(connection: sqlite3.Connection, number: int, sql: str) -> None:
-    script = (
-        f"BEGIN IMMEDIATE;\n{sql}\nPRAGMA application_id = {APPLICATION_ID};\nPRAGMA user_version = {number};\nCOMMIT;"
-    )
+def _apply(connection: sqlite3.Connection, steps: list[str]) -> None:
+    script = ["BEGIN IMMEDIATE;", *steps, f"PRAGMA application_id = {APPLICATION_ID};", "COMMIT;"]
     try:
-        connection.executescript(script)
+        connection.executescript("\n".join(script))
     except sqlite3.Error:
         if connection.in_transaction:
             connection.execute("ROLLBACK")

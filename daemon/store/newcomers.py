@@ -6,12 +6,18 @@ we gave up (lost, timed out, stopped) may be watched anew.
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from collections.abc import Sequence
+from itertools import chain
 
 from daemon.core.errors import KeyReused
 from daemon.core.record import Added, Claim, TaskRecord
-from daemon.store.rows import INSERT_TASK, SELECT_TASK, task_record, task_row
+from daemon.store.rows import INSERT_TASK, SELECT_TASK, Value, task_record, task_row
+
+FEW = 2
+_ROW = INSERT_TASK.rpartition("VALUES")[2].strip()
+_INSERTS = tuple((size, INSERT_TASK.rstrip() + f", {_ROW}" * (size - 1)) for size in (100, 10, 1))
 
 _KNOWN = (
     SELECT_TASK
@@ -23,22 +29,40 @@ LIMIT 1
 """
 )
 
+_WHO_IS_KNOWN = """
+SELECT DISTINCT pair.key
+FROM json_each(?) AS pair
+CROSS JOIN tasks INDEXED BY tasks_by_pair
+  ON tasks.provider = pair.value ->> 0 AND tasks.remote_id = pair.value ->> 1
+WHERE tasks.status IN ('queued', 'running', 'succeeded', 'failed', 'canceled', 'expired')
+"""
+"""Many pairs in one question; CROSS JOIN keeps the planner from reading the whole table first."""
+
 _FINGERPRINT = "SELECT fingerprint FROM claims WHERE key = ?"
 _CLAIMED_TASKS = SELECT_TASK + "JOIN claim_tasks ON claim_tasks.task_id = tasks.id WHERE key = ? ORDER BY place"
 _INSERT_CLAIM = "INSERT INTO claims (key, fingerprint) VALUES (?, ?)"
 _INSERT_CLAIM_TASK = "INSERT INTO claim_tasks (key, place, task_id) VALUES (?, ?, ?)"
 
 
-def add(newcomers: Sequence[TaskRecord], claim: Claim | None, connection: sqlite3.Connection) -> list[Added]:
-    """Answer each newcomer with a task, new or known; a known *claim* answers the tasks it was made for."""
-    before = None if claim is None else claimed(claim, connection)
+def add_all(parties: Sequence[Sequence[TaskRecord]], connection: sqlite3.Connection) -> list[list[Added]]:
+    """Answer each newcomer of each party with a task, new or known, as if they had come one after the other."""
+    newcomers = [newcomer for party in parties for newcomer in party]
+    there = _known_of(newcomers, connection)
+    fresh: list[TaskRecord] = []
+    answers = [[_answer(newcomer, there, fresh) for newcomer in party] for party in parties]
+    _insert([task_row(record) for record in fresh], connection)
+    return answers
+
+
+def add_once(newcomers: Sequence[TaskRecord], claim: Claim, connection: sqlite3.Connection) -> list[Added]:
+    """Answer each newcomer with a task and keep the *claim* to them; a known one answers those it was made for."""
+    before = claimed(claim, connection)
     if before is not None:
         return before
-    answers = [_added(newcomer, connection) for newcomer in newcomers]
-    if claim is not None:
-        connection.execute(_INSERT_CLAIM, (claim.key, claim.fingerprint))
-        places = [(claim.key, place, answer.record.id) for place, answer in enumerate(answers)]
-        connection.executemany(_INSERT_CLAIM_TASK, places)
+    (answers,) = add_all([newcomers], connection)
+    connection.execute(_INSERT_CLAIM, (claim.key, claim.fingerprint))
+    places = [(claim.key, place, answer.record.id) for place, answer in enumerate(answers)]
+    connection.executemany(_INSERT_CLAIM_TASK, places)
     return answers
 
 
@@ -59,9 +83,28 @@ def known(provider: str, remote_id: str, connection: sqlite3.Connection) -> Task
     return None if row is None else task_record(row)
 
 
-def _added(newcomer: TaskRecord, connection: sqlite3.Connection) -> Added:
-    there = known(newcomer.provider, newcomer.remote_id, connection)
-    if there is not None:
-        return Added(record=there, is_new=False)
-    connection.execute(INSERT_TASK, task_row(newcomer))
+def _known_of(newcomers: Sequence[TaskRecord], connection: sqlite3.Connection) -> dict[tuple[str, str], TaskRecord]:
+    pairs = [(newcomer.provider, newcomer.remote_id) for newcomer in newcomers]
+    found = pairs
+    if len(pairs) > FEW:
+        rows = connection.execute(_WHO_IS_KNOWN, (json.dumps(pairs),)).fetchall()
+        found = [pairs[place] for (place,) in rows]
+    there = {pair: known(*pair, connection) for pair in found}
+    return {pair: record for pair, record in there.items() if record is not None}
+
+
+def _insert(rows: Sequence[tuple[Value, ...]], connection: sqlite3.Connection) -> None:
+    """Insert *rows*, many by each statement: that is cheaper, and other threads are bothered less often."""
+    done = 0
+    for size, statement in _INSERTS:
+        while len(rows) - done >= size:
+            connection.execute(statement, tuple(chain.from_iterable(rows[done : done + size])))
+            done += size
+
+
+def _answer(newcomer: TaskRecord, there: dict[tuple[str, str], TaskRecord], fresh: list[TaskRecord]) -> Added:
+    record = there.setdefault((newcomer.provider, newcomer.remote_id), newcomer)
+    if record is not newcomer:
+        return Added(record=record, is_new=False)
+    fresh.append(newcomer)
     return Added(record=newcomer, is_new=True)

@@ -99,6 +99,7 @@ def _prepare_writer(path: Path, connection: sqlite3.Connection) -> None:
     if mode != "wal":
         raise StoreFault(f"database {path}: its file system allows no WAL journal (got {mode!r}); use a local disk")
     connection.execute("PRAGMA synchronous = FULL")
+    connection.execute("PRAGMA wal_autocheckpoint = 4000")  # 16 MiB: pages written again and again are copied once
     connection.execute("PRAGMA cache_size = -8000")
     connection.execute("PRAGMA journal_size_limit = 67108864")
     connection.execute("BEGIN IMMEDIATE")

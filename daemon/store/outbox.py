@@ -14,7 +14,7 @@ from functools import partial
 from daemon.core.delivery import Delivery, DeliveryState
 from daemon.core.event import Event
 from daemon.core.ids import DeliveryId, EventId
-from daemon.core.record import AttemptRecord, DeliveryQuery, DeliveryRecord, FeedItem, Owed
+from daemon.core.record import AttemptRecord, DeliveryQuery, DeliveryRecord, FeedItem, Owed, WindowQuery
 from daemon.engine.ports import Settled
 from daemon.store import settling
 from daemon.store.database import Database
@@ -29,6 +29,7 @@ from daemon.store.owing import (
     owe,
     write_event,
 )
+from daemon.store.windows import windowed
 
 CHUNK_ROWS = 2_000
 _UNDELIVERED = frozenset({DeliveryState.PENDING, DeliveryState.PARKED, DeliveryState.DEAD})
@@ -87,13 +88,22 @@ class SqliteOutbox:
         """Owe an event again, from the first try."""
         return await self._database.change(partial(settling.redeliver, event_id, owed, at))
 
-    async def park(self, endpoint: str, reason: str, at: float) -> list[DeliveryId]:
-        """Park every pending delivery of *endpoint*."""
-        return await self._database.change(partial(settling.park, endpoint, reason, at))
+    async def park(self, endpoint: str, reason: str, at: float, limit: int) -> list[DeliveryId]:
+        """Park the oldest pending deliveries of *endpoint*."""
+        return await self._database.change(partial(settling.park, endpoint, reason, at, limit), weight=limit)
 
-    async def unpark(self, endpoint: str, at: float) -> list[tuple[Delivery, float]]:
-        """Make every parked delivery of *endpoint* due at *at*, oldest first."""
-        return await self._database.change(partial(settling.unpark, endpoint, at))
+    async def unpark(self, endpoint: str, at: float, limit: int) -> list[tuple[Delivery, float]]:
+        """Make the oldest parked deliveries of *endpoint* due at *at*."""
+        return await self._database.change(partial(settling.unpark, endpoint, at, limit), weight=limit)
+
+    async def windowed(self, query: WindowQuery) -> list[DeliveryRecord]:
+        """Return the deliveries of an endpoint that were made in a window."""
+        return await self._database.read(partial(windowed, query))
+
+    async def owe_again(self, delivery_ids: Sequence[DeliveryId], at: float) -> list[Delivery]:
+        """Make these deliveries due at *at*, from the first try."""
+        weight = max(1, len(delivery_ids))
+        return await self._database.change(partial(settling.owe_again, delivery_ids, at), weight=weight)
 
     async def feed(self, after: int, limit: int) -> list[FeedItem]:
         """Return the events after place *after*."""

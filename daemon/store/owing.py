@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Sequence
 
-from daemon.core.delivery import Delivery, DeliveryState, Refusal
+from daemon.core.delivery import Delivery, DeliveryState, Refusal, Stages
 from daemon.core.event import Event
 from daemon.core.record import AttemptRecord, DeliveryRecord, FeedItem, Owed
 from daemon.store.rows import Row, Value, legible
@@ -24,7 +24,8 @@ FROM deliveries JOIN events ON events.id = deliveries.event_id
 """
 
 SELECT_ATTEMPTS = """
-SELECT number, started_at, seconds, http_status, refusal, detail, address
+SELECT number, started_at, seconds, http_status, refusal, detail, address,
+       due_at, dns, connect, tls, first_byte, keys, next_at, next_why, response
 FROM attempts WHERE delivery_id = ? ORDER BY number
 """
 
@@ -64,7 +65,8 @@ def delivery_record(row: Row) -> DeliveryRecord:
 
 def attempt_record(row: Row) -> AttemptRecord:
     """Return the record of a row of SELECT_ATTEMPTS."""
-    number, started_at, seconds, http_status, refusal, detail, address = row
+    (number, started_at, seconds, http_status, refusal, detail, address,
+     due_at, dns, connect, tls, first_byte, keys, next_at, next_why, response) = row  # fmt: skip
     return AttemptRecord(
         number=number,
         started_at=started_at,
@@ -73,6 +75,12 @@ def attempt_record(row: Row) -> AttemptRecord:
         refusal=None if refusal is None else Refusal(refusal),
         detail=detail,
         address=address,
+        due_at=due_at,
+        stages=Stages(dns=dns, connect=connect, tls=tls, first_byte=first_byte),
+        keys=tuple(keys.split()),
+        next_at=next_at,
+        next_why=next_why,
+        response=response,
     )
 
 

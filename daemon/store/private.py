@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import glob
 import os
+import re
 import secrets
 from pathlib import Path
+
+_MARK = re.compile(r"[0-9a-f]{16}")
 
 
 def make_private_folders(folder: Path) -> None:
@@ -29,6 +33,13 @@ def write_aside(path: Path, content: bytes) -> Path:
         aside.unlink(missing_ok=True)
         raise
     return aside
+
+
+def sweep_asides(path: Path) -> None:
+    """Delete what a process that was killed wrote beside *path* and never gave its name."""
+    for aside in path.parent.glob(f".{glob.escape(path.name)}.*"):
+        if _MARK.fullmatch(aside.name.rpartition(".")[2]) and aside.name.count(".") == path.name.count(".") + 2:
+            aside.unlink(missing_ok=True)
 
 
 def sync_folder(folder: Path) -> None:

@@ -9,8 +9,11 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from functools import lru_cache
+from math import inf
 from typing import Any, TypeAlias
 
+from daemon.core.ids import EventId
+from daemon.core.late import LateEnd
 from daemon.core.observation import Json, Output, TaskError
 from daemon.core.record import Target, TaskRecord, ToEndpoint, ToUrl
 from daemon.core.task import LaneName, Live, Params, Saving, Status, Task, Wish
@@ -23,7 +26,8 @@ SELECT_TASK = f"""
 SELECT id, provider, remote_id, model, params, status_url, fetch_result, wishes, metadata, target_endpoint, target_url,
        status, progress, queue_position, outputs, error, created_at, registered_at, updated_at, started_at,
        finished_at, ended_at, deadline_at, polls, next_poll_at, next_poll_reason, last_miss, event_id,
-       save_outputs, {SAVES_OF_TASK}
+       save_outputs, {SAVES_OF_TASK}, recheck,
+       (SELECT late FROM rechecks WHERE task_id = tasks.id)
 FROM tasks
 """  # noqa: S608 (the column is a constant)
 
@@ -31,15 +35,15 @@ INSERT_TASK = """
 INSERT INTO tasks (id, provider, remote_id, model, params, status_url, fetch_result, wishes, metadata, target_endpoint,
                    target_url, status, progress, queue_position, outputs, error, created_at, registered_at, updated_at,
                    started_at, finished_at, ended_at, deadline_at, polls, next_poll_at, next_poll_reason, last_miss,
-                   event_id, save_outputs)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+                   event_id, save_outputs, recheck)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 """
 
 SELECT_LIVE = """
 SELECT seq, id, provider, remote_id, model, params, status_url, fetch_result, wishes, status, progress, queue_position,
        started_at, updated_at, created_at + :shift,
        min(deadline_at, :now_at + (deadline_at - registered_at)) + :shift, coalesce(next_poll_at, created_at) + :shift,
-       next_poll_reason, polls, last_miss, save_outputs
+       next_poll_reason, polls, last_miss, save_outputs, started_at + :shift
 FROM tasks INDEXED BY tasks_live
 WHERE status IN ('queued', 'running') AND seq > :after
 ORDER BY seq
@@ -47,6 +51,7 @@ LIMIT :limit
 """
 """Without INDEXED BY the planner takes the index on status and sorts every live task anew for each chunk."""
 
+_COMPACT = json.JSONEncoder(separators=(",", ":"))
 _SHARES = 4096
 _LIVE: dict[str, Live] = {"queued": Status.QUEUED, "running": Status.RUNNING}
 
@@ -56,7 +61,7 @@ def task_record(row: Row) -> TaskRecord:
     (id_, provider, remote_id, model, params, status_url, fetch_result, wishes, metadata, endpoint, url, status,
      progress, queue_position, outputs, error, created_at, registered_at, updated_at, started_at, finished_at,
      ended_at, deadline_at, polls, next_poll_at, next_poll_reason, last_miss, event_id, save_outputs,
-     saves) = row  # fmt: skip
+     saves, recheck, late) = row  # fmt: skip
     return TaskRecord(
         id=id_,
         provider=provider,
@@ -72,7 +77,7 @@ def task_record(row: Row) -> TaskRecord:
         progress=progress,
         queue_position=queue_position,
         outputs=outputs_of(outputs),
-        error=_error_of(error),
+        error=error_of(error),
         created_at=created_at,
         registered_at=registered_at,
         updated_at=updated_at,
@@ -87,6 +92,8 @@ def task_record(row: Row) -> TaskRecord:
         event_id=event_id,
         save_outputs=None if save_outputs is None else Saving(save_outputs),
         saves=save_records(saves),
+        recheck=None if recheck is None else bool(recheck),
+        late=None if late is None else late_of(late),
     )
 
 
@@ -105,10 +112,10 @@ def task_row(record: TaskRecord) -> tuple[Value, ...]:
         json_text(record.metadata) if record.metadata else "{}",
         target.name if isinstance(target, ToEndpoint) else None,
         target.url if isinstance(target, ToUrl) else None,
-        record.status.value,
+        str(record.status),
         record.progress,
         record.queue_position,
-        outputs_text(record.outputs),
+        outputs_text(record.outputs) if record.outputs else "[]",
         error_text(record.error),
         record.created_at,
         record.registered_at,
@@ -123,6 +130,7 @@ def task_row(record: TaskRecord) -> tuple[Value, ...]:
         legible(record.last_miss),
         record.event_id,
         None if record.save_outputs is None else record.save_outputs.value,
+        record.recheck,
     )
 
 
@@ -145,6 +153,7 @@ def live_tasks(rows: Sequence[Row]) -> list[Task]:
             progress=progress,
             queue_position=queue_position,
             started_at=started_at,
+            begun=-inf if begun is None else begun,
             updated_at=updated_at,
             born=born,
             deadline=deadline,
@@ -156,13 +165,33 @@ def live_tasks(rows: Sequence[Row]) -> list[Task]:
         )
         for (_, id_, provider, remote_id, model, params, status_url, fetch_result, wishes, status, progress,
              queue_position, started_at, updated_at, born, deadline, next_at, reason, polls, last_miss,
-             save_outputs) in rows
+             save_outputs, begun) in rows
     ]  # fmt: skip
+
+
+def late_text(late: LateEnd) -> str:
+    """Return the late end as its column keeps it."""
+    told: dict[str, Json] = {"status": late.status.value, "outputs": outputs_text(late.outputs)}
+    told |= {"error": error_text(late.error), "finished_at": late.finished_at}
+    return json_text(told | {"detected_at": late.detected_at, "event_id": late.event_id})
+
+
+def late_of(text: str) -> LateEnd:
+    """Return the late end of a column."""
+    told = json.loads(text)
+    return LateEnd(
+        status=Status(told["status"]),
+        outputs=outputs_of(told["outputs"]),
+        error=error_of(told["error"]),
+        finished_at=told["finished_at"],
+        detected_at=told["detected_at"],
+        event_id=EventId(told["event_id"]),
+    )
 
 
 def json_text(value: Json) -> str:
     """Return *value* as compact ASCII JSON."""
-    return json.dumps(value, separators=(",", ":"))
+    return _COMPACT.encode(value)
 
 
 @lru_cache(maxsize=_SHARES)
@@ -209,15 +238,16 @@ def error_text(error: TaskError | None) -> str | None:
     return None if error is None else json_text({"code": error.code, "message": error.message, "kind": error.kind})
 
 
+def error_of(text: str | None) -> TaskError | None:
+    """Return an error from its column."""
+    return None if text is None else TaskError(**json.loads(text))
+
+
 def legible(text: str | None) -> str | None:
     """Return *text* with what UTF-8 cannot carry (a lone surrogate) turned into a question mark."""
     if text is None or text.isascii():
         return text
     return text.encode("utf-8", "replace").decode("utf-8")
-
-
-def _error_of(text: str | None) -> TaskError | None:
-    return None if text is None else TaskError(**json.loads(text))
 
 
 def _target(endpoint: str | None, url: str | None) -> Target | None:

@@ -11,9 +11,11 @@ from collections.abc import AsyncIterator, Sequence
 from functools import partial
 
 from daemon.core.ids import TaskId
+from daemon.core.observation import Ended
 from daemon.core.saving import Save, SaveRecord, SaveState
-from daemon.engine.ports import SaveSettled
+from daemon.engine.ports import HeldEnd, Lack, SaveSettled
 from daemon.store.database import Database
+from daemon.store.held import held_chunk, hold_end
 from daemon.store.rows import Row, legible
 from daemon.store.standing import save_record
 
@@ -80,9 +82,20 @@ class SqliteSaves:
         """Return a pending save."""
         return await self._database.read(partial(_pending, task_id, number))
 
-    async def owe(self, saves: Sequence[Save], at: float) -> list[SaveRecord]:
-        """Want *saves*, and return how each stands."""
-        return await self._database.change(partial(_wanted, saves, at), weight=len(saves))
+    async def hold(self, task_id: TaskId, ended: Ended, saves: Sequence[Save], at: float) -> list[SaveRecord]:
+        """Record the end that waits for *saves*, want them, and return how each stands."""
+        return await self._database.change(partial(_hold, task_id, ended, saves, at), weight=len(saves) + 1)
+
+    async def witness(self, task_id: TaskId, ended: Ended) -> None:
+        """Record an end that lacks its result."""
+        await self._database.change(partial(_witness, task_id, ended))
+
+    async def held(self) -> AsyncIterator[list[HeldEnd]]:
+        """Stream the ends that wait, 500 at a time."""
+        after = ""
+        while chunk := await self._database.read(partial(held_chunk, after)):
+            yield chunk
+            after = chunk[-1].task_id
 
     async def settle(self, settled: SaveSettled) -> bool:
         """Record a try and where it leaves the save; False where its task is gone."""
@@ -123,9 +136,17 @@ def replace_saves(connection: sqlite3.Connection, task_id: TaskId, saves: Sequen
     owe_saves(connection, saves, at)
 
 
-def _wanted(saves: Sequence[Save], at: float, connection: sqlite3.Connection) -> list[SaveRecord]:
+def _hold(
+    task_id: TaskId, ended: Ended, saves: Sequence[Save], at: float, connection: sqlite3.Connection
+) -> list[SaveRecord]:
+    if not hold_end(connection, task_id, ended, Lack.COPIES):
+        return []
     owe_saves(connection, saves, at)
     return [save_record(connection.execute(_STANDS, (save.task_id, save.number)).fetchone()) for save in saves]
+
+
+def _witness(task_id: TaskId, ended: Ended, connection: sqlite3.Connection) -> None:
+    hold_end(connection, task_id, ended, Lack.RESULT)
 
 
 def _due_chunk(

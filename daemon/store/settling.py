@@ -7,21 +7,23 @@ from collections.abc import Sequence
 
 from daemon.core.delivery import Delivery, DeliveryState
 from daemon.core.ids import DeliveryId, EventId
-from daemon.core.record import DeliveryRecord, Owed
+from daemon.core.record import AttemptRecord, DeliveryRecord, Owed
 from daemon.engine.ports import Settled
 from daemon.store.owing import SELECT_DELIVERY, delivery_of, delivery_record, owe
-from daemon.store.rows import legible
+from daemon.store.rows import Value, legible
 
 _COUNT_ATTEMPT = """
 UPDATE deliveries
-SET attempts = max(attempts + 1, :number), tries = tries + 1, updated_at = :at
+SET attempts = max(attempts + 1, :number), tries = tries + :counts, updated_at = :at
 WHERE id = :id
-RETURNING attempts
 """
 
+_BEFORE = "SELECT max(attempts + 1, ?), due_at FROM deliveries WHERE id = ?"
+
 _INSERT_ATTEMPT = """
-INSERT INTO attempts (delivery_id, number, started_at, seconds, http_status, refusal, detail, address)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+INSERT INTO attempts (delivery_id, number, started_at, seconds, http_status, refusal, detail, address, due_at,
+  dns, connect, tls, first_byte, keys, next_at, next_why, response)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 """
 
 _SETTLE = """
@@ -33,7 +35,8 @@ WHERE id = :id AND state = 'pending' AND (:state <> 'dead' OR tries = :tries)
 
 _SUCCEED = """
 UPDATE deliveries
-SET state = 'delivered', due_at = NULL, reason = :reason
+SET state = 'delivered', due_at = NULL, reason = :reason,
+    attempts = max(attempts + 1, :number), tries = tries + :counts, updated_at = :at
 WHERE id = :id AND state IN ('pending', 'parked', 'dead')
 """
 
@@ -46,22 +49,30 @@ WHERE event_id = :event_id AND state IN ('pending', 'delivered', 'parked', 'dead
 """
 
 _PARK = """
-UPDATE deliveries INDEXED BY deliveries_undelivered
-SET state = 'parked', due_at = NULL, reason = :reason, updated_at = :at
-WHERE endpoint = :endpoint AND state = 'pending' AND state IN ('pending', 'parked', 'dead')
+UPDATE deliveries
+SET state = 'parked', due_at = NULL, reason = ?, updated_at = ?
+WHERE id = ? AND state = 'pending'
 """
 
 _UNPARK = """
-UPDATE deliveries INDEXED BY deliveries_undelivered
-SET state = 'pending', due_at = :at, reason = NULL, updated_at = :at
-WHERE endpoint = :endpoint AND state = 'parked' AND state IN ('pending', 'parked', 'dead')
+UPDATE deliveries
+SET state = 'pending', due_at = ?, reason = NULL, updated_at = ?
+WHERE id = ? AND state = 'parked'
 """
 
 _OF_ENDPOINT = """
 SELECT id, event_id, endpoint, url, attempts, tries
-FROM deliveries
+FROM deliveries INDEXED BY deliveries_undelivered
 WHERE endpoint = ? AND state = ? AND state IN ('pending', 'parked', 'dead')
 ORDER BY id
+LIMIT ?
+"""
+
+_OWE_AGAIN = """
+UPDATE deliveries
+SET state = 'pending', due_at = :at, tries = 0, reason = NULL, updated_at = :at
+WHERE id = :id AND state IN ('pending', 'delivered', 'parked', 'dead')
+RETURNING id, event_id, endpoint, url, attempts, tries
 """
 
 _PRUNE_ATTEMPTS = """
@@ -81,18 +92,45 @@ DELETE FROM events WHERE seq IN (
 def settle(settled: Settled, connection: sqlite3.Connection) -> None:
     """Record the attempt, whatever became of the delivery meanwhile, and move the delivery where it may move."""
     attempt, id_ = settled.attempt, settled.delivery.id
-    counted = {"id": id_, "number": attempt.number, "at": attempt.started_at + attempt.seconds}
-    row = connection.execute(_COUNT_ATTEMPT, counted).fetchone()
-    if row is None:
+    counted = {
+        "id": id_,
+        "number": attempt.number,
+        "at": attempt.started_at + attempt.seconds,
+        "counts": settled.counts,
+    }
+    before = connection.execute(_BEFORE, (attempt.number, id_)).fetchone()
+    if before is None:
         return
-    values = (attempt.started_at, attempt.seconds, attempt.http_status, attempt.refusal)
-    connection.execute(_INSERT_ATTEMPT, (id_, row[0], *values, legible(attempt.detail), attempt.address))
+    connection.execute(_INSERT_ATTEMPT, (id_, before[0], *_told(attempt, before[1])))
     if settled.state is DeliveryState.DELIVERED:
-        connection.execute(_SUCCEED, {"id": id_, "reason": settled.reason})
+        if connection.execute(_SUCCEED, counted | {"reason": settled.reason}).rowcount == 0:
+            connection.execute(_COUNT_ATTEMPT, counted)
         return
+    connection.execute(_COUNT_ATTEMPT, counted)
     due_at = settled.due_at if settled.state is DeliveryState.PENDING else None
     left = {"id": id_, "state": settled.state.value, "due_at": due_at, "reason": legible(settled.reason)}
-    connection.execute(_SETTLE, left | {"tries": settled.delivery.tries + 1})
+    connection.execute(_SETTLE, left | {"tries": settled.delivery.tries + settled.counts})
+
+
+def _told(attempt: AttemptRecord, due_at: float | None) -> tuple[Value, ...]:
+    stages = attempt.stages
+    return (
+        attempt.started_at,
+        attempt.seconds,
+        attempt.http_status,
+        attempt.refusal,
+        legible(attempt.detail),
+        attempt.address,
+        due_at,
+        stages.dns,
+        stages.connect,
+        stages.tls,
+        stages.first_byte,
+        " ".join(attempt.keys),
+        attempt.next_at,
+        legible(attempt.next_why),
+        legible(attempt.response),
+    )
 
 
 def redeliver(
@@ -111,18 +149,24 @@ def deliveries_of(event_id: EventId, connection: sqlite3.Connection) -> list[Del
     return [delivery_record(row) for row in connection.execute(_DELIVERIES_OF, (event_id,)).fetchall()]
 
 
-def park(endpoint: str, reason: str, at: float, connection: sqlite3.Connection) -> list[DeliveryId]:
-    """Park what is pending at *endpoint*; return which, oldest first."""
-    moved = _of_endpoint(endpoint, DeliveryState.PENDING, connection)
-    connection.execute(_PARK, {"endpoint": endpoint, "reason": legible(reason), "at": at})
+def park(endpoint: str, reason: str, at: float, limit: int, connection: sqlite3.Connection) -> list[DeliveryId]:
+    """Park the oldest *limit* of what is pending at *endpoint*; return which, oldest first."""
+    moved = _of_endpoint(endpoint, DeliveryState.PENDING, limit, connection)
+    connection.executemany(_PARK, [(legible(reason), at, delivery.id) for delivery in moved])
     return [delivery.id for delivery in moved]
 
 
-def unpark(endpoint: str, at: float, connection: sqlite3.Connection) -> list[tuple[Delivery, float]]:
-    """Make what is parked at *endpoint* pending and due at *at*; return it oldest first."""
-    moved = _of_endpoint(endpoint, DeliveryState.PARKED, connection)
-    connection.execute(_UNPARK, {"endpoint": endpoint, "at": at})
+def unpark(endpoint: str, at: float, limit: int, connection: sqlite3.Connection) -> list[tuple[Delivery, float]]:
+    """Make the oldest *limit* of what is parked at *endpoint* pending and due at *at*; return it oldest first."""
+    moved = _of_endpoint(endpoint, DeliveryState.PARKED, limit, connection)
+    connection.executemany(_UNPARK, [(at, at, delivery.id) for delivery in moved])
     return [(delivery, at) for delivery in moved]
+
+
+def owe_again(delivery_ids: Sequence[DeliveryId], at: float, connection: sqlite3.Connection) -> list[Delivery]:
+    """Make these deliveries pending and due at *at*, from the first try."""
+    rows = [connection.execute(_OWE_AGAIN, {"id": id_, "at": at}).fetchone() for id_ in delivery_ids]
+    return [delivery_of(row) for row in rows if row is not None]
 
 
 def prune(events_before_at: float, attempts_before_at: float, limit: int, connection: sqlite3.Connection) -> int:
@@ -132,5 +176,5 @@ def prune(events_before_at: float, attempts_before_at: float, limit: int, connec
     return attempts + events
 
 
-def _of_endpoint(endpoint: str, state: DeliveryState, connection: sqlite3.Connection) -> list[Delivery]:
-    return [delivery_of(row) for row in connection.execute(_OF_ENDPOINT, (endpoint, state.value)).fetchall()]
+def _of_endpoint(endpoint: str, state: DeliveryState, limit: int, connection: sqlite3.Connection) -> list[Delivery]:
+    return [delivery_of(row) for row in connection.execute(_OF_ENDPOINT, (endpoint, state.value, limit)).fetchall()]

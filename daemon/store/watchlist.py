@@ -19,7 +19,9 @@ from daemon.core.task import Task
 from daemon.engine.ports import Ending
 from daemon.store import billing, newcomers
 from daemon.store.database import Database
+from daemon.store.held import let_go
 from daemon.store.owing import owe, write_event
+from daemon.store.rechecks import owe_recheck
 from daemon.store.rows import SELECT_LIVE, SELECT_TASK, error_text, legible, live_tasks, outputs_text, task_record
 from daemon.store.saves import owe_saves
 
@@ -65,8 +67,10 @@ class SqliteWatchlist:
 
     async def add(self, newcomers_: Sequence[TaskRecord], claim: Claim | None = None) -> list[Added]:
         """Put tasks on the watchlist, all in one transaction."""
-        change = partial(newcomers.add, newcomers_, claim)
-        return await self._database.change(change, weight=len(newcomers_))
+        weight = len(newcomers_)
+        if claim is None:
+            return await self._database.change_together(newcomers.add_all, newcomers_, weight=weight)
+        return await self._database.change(partial(newcomers.add_once, newcomers_, claim), weight=weight)
 
     async def claimed(self, claim: Claim) -> list[Added] | None:
         """Answer the tasks *claim* was made for."""
@@ -171,9 +175,12 @@ def _finish(ending: Ending, connection: sqlite3.Connection) -> bool:
     }
     if connection.execute(_FINISH, values).rowcount == 0:
         return False
+    let_go(connection, task.id)
     write_event(connection, ending.event)
     owe(connection, ending.owed, ending.event.created_at)
     owe_saves(connection, ending.saves, ending.ended_at)
+    if ending.recheck_until is not None:
+        owe_recheck(connection, task.id, ending.recheck_until)
     return True
 
 
@@ -191,6 +198,7 @@ def _tell(
 def _stop(task_id: TaskId, at: float, connection: sqlite3.Connection) -> TaskRecord | None:
     if connection.execute(_STOP, {"id": task_id, "at": at}).rowcount == 0:
         return None
+    let_go(connection, task_id)
     return _record(task_id, connection)
 
 

@@ -8,6 +8,7 @@ import pytest
 
 from daemon.core.errors import KeyReused, StoreFault
 from daemon.core.record import Claim
+from daemon.store import database
 from daemon.store.store import open_store
 
 
@@ -45,6 +46,39 @@ async def test_registrations_at_the_same_moment_share_commits(store, a, commits)
     assert len(commits) <= 10
     assert sum(changes for _, changes in commits) == 500
     assert all(seconds > 0 for seconds, _ in commits)
+
+
+async def test_one_job_registered_by_many_in_the_same_commit_is_one_task(store, a, commits):
+    twice = [a.newcomer(f"job-{n % 40}") for n in range(80)]
+    (before,) = await store.watchlist.add([a.newcomer("job-7")])
+
+    answers = [answer for (answer,) in await asyncio.gather(*(store.watchlist.add([one]) for one in twice))]
+
+    assert len(commits) <= 4
+    assert sum(answer.is_new for answer in answers) == 39
+    assert [one.record.id for one in answers[:40]] == [one.record.id for one in answers[40:]]
+    assert answers[7].record.id == answers[47].record.id == before.record.id
+    rows = await store.database.read(lambda connection: connection.execute("SELECT count(*) FROM tasks").fetchone())
+    assert rows == (40,)
+
+
+async def test_a_registration_that_fails_leaves_those_it_was_to_be_written_with(store, a, commits):
+    gate = Gate()
+    held = await gate.close_on(store)
+    clash = a.newcomer("clash")
+    parties = [[a.newcomer("one")], [clash, a.newcomer("twin", id=clash.id)], [a.newcomer("two")], [a.newcomer("one")]]
+    adding = [asyncio.create_task(store.watchlist.add(party)) for party in parties]
+    await turns(3)
+
+    gate.open()
+    told = await asyncio.gather(*adding, return_exceptions=True)
+    await held
+
+    assert [type(one) for one in told] == [list, sqlite3.IntegrityError, list, list]
+    assert told[3][0].record.id == told[0][0].record.id
+    assert commits[-1][1] == 4, "all of them rode in one transaction"
+    found = [await store.watchlist.find("amux", name) is not None for name in ("one", "clash", "twin", "two")]
+    assert found == [True, False, False, True]
 
 
 async def test_a_transaction_takes_a_bounded_number_of_rows(store, a, commits):
@@ -230,7 +264,7 @@ async def test_closing_commits_what_waits_and_refuses_what_comes_later(tmp_path,
 
 
 async def test_more_callers_than_fit_wait_their_turn(store, a, monkeypatch):
-    store.database._room = asyncio.Semaphore(10)
+    monkeypatch.setattr(database, "WAITING_LIMIT", 10)
 
     answers = await asyncio.gather(*(store.watchlist.add([a.newcomer(f"job-{n}")]) for n in range(100)))
 

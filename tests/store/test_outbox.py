@@ -74,7 +74,7 @@ async def test_an_attempt_is_recorded_with_where_it_leaves_the_delivery(store, a
         a.NOW + 90,
         "500",
     )
-    assert attempts == [replace(refused.attempt, detail="500 ?")]
+    assert attempts == [replace(refused.attempt, detail="500 ?", due_at=a.NOW)]
 
 
 @pytest.mark.parametrize("state", ["parked", "dead"])
@@ -115,15 +115,15 @@ async def test_parked_deliveries_come_back_oldest_first_and_only_those_of_the_en
     other = a.event()
     await store.outbox.publish(other, [a.owed(other, "elsewhere")])
 
-    parked = await store.outbox.park("default", "disabled", a.NOW + 5)
+    parked = await store.outbox.park("default", "disabled", a.NOW + 5, 1000)
     waiting = await due(store)
-    back = await store.outbox.unpark("default", a.NOW + 9)
+    back = await store.outbox.unpark("default", a.NOW + 9, 1000)
 
     assert parked == mine
     assert [delivery.endpoint for delivery, _ in waiting] == ["elsewhere"]
     assert [(delivery.id, at) for delivery, at in back] == [(id_, a.NOW + 9) for id_ in mine]
     assert len(await due(store)) == 4
-    assert await store.outbox.unpark("default", a.NOW + 9) == []
+    assert await store.outbox.unpark("default", a.NOW + 9, 1000) == []
 
 
 async def test_redelivery_owes_again_from_the_first_try(store, a):

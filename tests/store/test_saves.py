@@ -7,10 +7,10 @@ from dataclasses import replace
 
 import pytest
 
-from daemon.core.observation import Inline, Output
+from daemon.core.observation import Ended, Inline, Output, Response, TaskError
 from daemon.core.saving import SaveRecord, SaveState, saves_of
-from daemon.core.task import Saving
-from daemon.engine.ports import SaveSettled
+from daemon.core.task import Saving, Status
+from daemon.engine.ports import HeldEnd, Lack, SaveSettled
 from daemon.store.migrate import APPLICATION_ID, migrations
 from daemon.store.store import open_store
 
@@ -26,6 +26,10 @@ async def ended(store, a, outputs=OUTPUTS, **changes):
     saves = saves_of(record.id, "amux", outputs)
     assert await store.watchlist.finish(replace(a.ending(record, outputs=outputs), saves=saves))
     return record, saves
+
+
+async def held(store):
+    return [one async for chunk in store.saves.held() for one in chunk]
 
 
 async def due(store):
@@ -99,12 +103,14 @@ async def test_a_fresh_link_takes_the_old_one_s_place_and_lets_a_failed_save_beg
     record = a.newcomer()
     await store.watchlist.add([record])
     saves = saves_of(record.id, "amux", OUTPUTS)
-    await store.saves.owe(saves, a.NOW)
+    end = Ended(outcome=Status.SUCCEEDED, outputs=OUTPUTS)
+    await store.saves.hold(record.id, end, saves, a.NOW)
     await store.saves.settle(left(saves[0], "pending", a.NOW + 99))
     await store.saves.settle(left(saves[1], "failed"))
 
-    same = await store.saves.owe(saves, a.NOW + 5)
-    fresh = await store.saves.owe([replace(save, url=save.url + "&new") for save in saves], a.NOW + 7)
+    same = await store.saves.hold(record.id, end, saves, a.NOW + 5)
+    links = [replace(save, url=save.url + "&new") for save in saves]
+    fresh = await store.saves.hold(record.id, end, links, a.NOW + 7)
 
     assert [one.state for one in same] == [SaveState.PENDING, SaveState.FAILED]
     assert [one.state for one in fresh] == [SaveState.PENDING, SaveState.PENDING]
@@ -127,12 +133,90 @@ async def test_outputs_of_a_result_fetched_later_are_owed_and_take_the_place_of_
 
 
 async def test_what_is_saved_is_never_wanted_again(store, a):
-    _, saves = await ended(store, a)
+    record = a.newcomer()
+    await store.watchlist.add([record])
+    saves = saves_of(record.id, "amux", OUTPUTS)
+    end = Ended(outcome=Status.SUCCEEDED, outputs=OUTPUTS)
+    await store.saves.hold(record.id, end, saves, a.NOW)
     await store.saves.settle(saved(saves[0]))
 
-    stands = await store.saves.owe([replace(saves[0], url="https://other")], a.NOW)
+    stands = await store.saves.hold(record.id, end, [replace(saves[0], url="https://other")], a.NOW)
 
     assert [one.state for one in stands] == [SaveState.SAVED]
+
+
+FULL = Ended(
+    outcome=Status.FAILED,
+    outputs=OUTPUTS,
+    error=TaskError(code="1301", message="no \ud800 words", kind="content_blocked"),
+    created_at=1.5,
+    started_at=2.5,
+    finished_at=3.5,
+    response=Response(body={"a": ["\ud800", 2**70, None]}, omitted="x"),
+)
+
+
+async def test_an_end_that_waits_for_its_outputs_is_there_after_a_restart_as_it_was(store, a):
+    record, other = a.newcomer("one"), a.newcomer("two")
+    await store.watchlist.add([record, other])
+    saves = saves_of(record.id, "amux", OUTPUTS)
+    stands = await store.saves.hold(record.id, FULL, saves, a.NOW)
+    await store.saves.witness(other.id, replace(FULL, outputs=()))
+    await store.close()
+
+    again = await open_store(store.path)
+    try:
+        assert [one.state for one in stands] == [SaveState.PENDING, SaveState.PENDING]
+        found = {one.task_id: one for one in await held(again)}
+        assert found[record.id] == HeldEnd(task_id=record.id, ended=FULL, lacks=Lack.COPIES, is_pending=True)
+        assert found[other.id].ended == replace(FULL, outputs=())
+        assert (found[other.id].lacks, found[other.id].is_pending) == (Lack.RESULT, False)
+        for save in saves:
+            await again.saves.settle(saved(save))
+        assert [one.is_pending for one in await held(again)] == [False, False]
+    finally:
+        await again.close()
+
+
+async def test_a_later_sight_of_the_same_end_takes_the_place_of_the_one_before(store, a):
+    record = a.newcomer()
+    await store.watchlist.add([record])
+    await store.saves.witness(record.id, replace(FULL, outputs=()))
+
+    await store.saves.hold(record.id, FULL, saves_of(record.id, "amux", OUTPUTS), a.NOW)
+
+    (one,) = await held(store)
+    assert (one.ended, one.lacks) == (FULL, Lack.COPIES)
+
+
+@pytest.mark.parametrize("how", ["finish", "stop", "prune"])
+async def test_a_held_end_goes_with_the_life_of_its_task(store, a, how):
+    record = a.newcomer()
+    await store.watchlist.add([record])
+    saves = saves_of(record.id, "amux", OUTPUTS)
+    await store.saves.hold(record.id, FULL, saves, a.NOW)
+
+    if how == "stop":
+        await store.watchlist.stop(record.id, a.NOW)
+    else:
+        await store.watchlist.finish(a.ending(record))
+    if how == "prune":
+        await store.watchlist.prune(a.NOW + 1000, 10)
+
+    assert await held(store) == []
+
+
+async def test_nothing_is_held_or_wanted_of_a_task_that_is_not_live(store, a):
+    record = a.newcomer()
+    await store.watchlist.add([record])
+    await store.watchlist.stop(record.id, a.NOW)
+
+    for task_id in (record.id, "tsk_nowhere"):
+        assert await store.saves.hold(task_id, FULL, saves_of(task_id, "amux", OUTPUTS), a.NOW) == []
+        await store.saves.witness(task_id, FULL)
+
+    assert await held(store) == []
+    assert await due(store) == []
 
 
 async def test_a_late_try_changes_nothing_that_was_settled(store, a):

@@ -91,9 +91,11 @@ async def test_lanes_and_endpoints_are_remembered_and_replaced(store):
     calm = replace(lane, name="mix", trouble=None, trouble_at=None, held_until_at=0.0)
     await store.ledger.save_lanes([lane, calm])
     await store.ledger.save_lanes([replace(lane, key_mark="new")])
-    endpoint = EndpointState(name="default", secret="whsec_x", disabled_at=3.0, disabled_reason="410")
+    endpoint = EndpointState(
+        name="default", disabled_at=3.0, disabled_reason="410", failing_since=2.0, failing_why="refused"
+    )
     await store.ledger.save_disabled("default", 1.0, "by hand")
-    await store.ledger.save_secret("default", "whsec_x")
+    await store.ledger.save_failing("default", 2.0, "refused")
     await store.ledger.save_disabled("default", 3.0, "410")
 
     assert await store.ledger.lanes() == {"amux": replace(lane, key_mark="new"), "mix": calm}
@@ -105,6 +107,10 @@ async def test_life_tables_are_remembered_by_lane_and_model(store):
     await store.ledger.save_durations({("amux", "veo"): b"3"})
 
     assert await store.ledger.durations() == {("amux", ""): b"1", ("amux", "veo"): b"3"}
+
+    await store.ledger.drop_durations([("amux", "veo"), ("amux", "sora")])
+
+    assert await store.ledger.durations() == {("amux", ""): b"1"}
 
 
 def test_a_secret_is_made_once_and_private(tmp_path):
