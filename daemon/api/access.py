@@ -66,10 +66,14 @@ class Access:
 
     async def refusal(self, request: web.Request, *, is_open: bool) -> Problem | None:
         """Return why *request* may not go on, None where it may; an open path needs no token."""
+        connection = request.protocol
+        shown = (request.raw_headers, request.raw_path, self._digest)
+        if isinstance(connection, Connection) and connection.let_in_with == shown:
+            return None
         peer = self.peer(request)
         problem = self._judge(request, peer, is_open=is_open)
-        if problem is None and not is_open and isinstance(request.protocol, Connection):
-            request.protocol.is_let_in = True
+        if problem is None and not is_open and isinstance(connection, Connection):
+            connection.is_let_in, connection.let_in_with = True, shown
         if problem is not None:
             self._on_denied(problem.code)
             if problem is _NO_TOKEN:

@@ -9,10 +9,14 @@ from math import isfinite
 from daemon.core import wall
 from daemon.core.delivery import Refusal
 from daemon.core.event import encode, error_json, outputs_json
+from daemon.core.late import LateEnd
 from daemon.core.observation import Json
 from daemon.core.record import AttemptRecord, DeliveryRecord, FeedItem, StoredResult, Target, TaskRecord, ToEndpoint
 from daemon.core.saving import SaveRecord
 from daemon.engine.desks import EndpointView, LaneView
+from daemon.engine.endpoint_ports import Replayed, Revealed
+
+_STAGES = ("dns", "connect", "tls", "first_byte")
 
 
 @lru_cache(maxsize=4096)
@@ -33,7 +37,7 @@ def task_json(record: TaskRecord) -> dict[str, Json]:
         "provider": record.provider,
         "remote_id": record.remote_id,
         "model": record.model,
-        "status": record.status,
+        "status": str(record.status),
         "progress": record.progress,
         "queue_position": record.queue_position,
         "outputs": _outputs(record) if record.outputs else [],
@@ -50,6 +54,21 @@ def task_json(record: TaskRecord) -> dict[str, Json]:
         "last_miss": record.last_miss,
         "webhook": target_json(record.target),
         "event_id": record.event_id,
+        "late": late_json(record.late),
+    }
+
+
+def late_json(late: LateEnd | None) -> Json:
+    """Return how a task that had timed out ended after all."""
+    if late is None:
+        return None
+    return {
+        "status": late.status,
+        "outputs": outputs_json(late.outputs),
+        "error": error_json(late.error),
+        "finished_at": moment(late.finished_at),
+        "detected_at": rfc3339(late.detected_at),
+        "event_id": late.event_id,
     }
 
 
@@ -114,6 +133,11 @@ def delivery_json(record: DeliveryRecord) -> dict[str, Json]:
     }
 
 
+def _rounded(attempt: AttemptRecord, stage: str) -> float | None:
+    seconds: float | None = getattr(attempt.stages, stage)
+    return None if seconds is None else round(seconds, 6)
+
+
 def attempt_json(attempt: AttemptRecord) -> dict[str, Json]:
     """Return one attempt; of a refused target it says no more than that, so that it maps no network."""
     is_refused = attempt.refusal is Refusal.TARGET_NOT_ALLOWED
@@ -125,6 +149,12 @@ def attempt_json(attempt: AttemptRecord) -> dict[str, Json]:
         "refusal": attempt.refusal,
         "detail": None if is_refused else attempt.detail,
         "address": None if is_refused else attempt.address,
+        "due_at": moment(attempt.due_at),
+        "stages": dict.fromkeys(_STAGES) if is_refused else {name: _rounded(attempt, name) for name in _STAGES},
+        "keys": list(attempt.keys),
+        "next_at": moment(attempt.next_at),
+        "next_why": None if is_refused else attempt.next_why,
+        "response": attempt.response,
     }
 
 
@@ -140,6 +170,22 @@ def endpoint_json(endpoint: EndpointView) -> dict[str, Json]:
     return _shown(endpoint) | {"url": f"{path}?…" if mark else path}
 
 
+def revealed_json(revealed: Revealed) -> dict[str, Json]:
+    """Return one endpoint with the key that is told this once."""
+    return endpoint_json(revealed.view) | {"secret": revealed.secret, "signing_key": revealed.signing_key}
+
+
+def replayed_json(replayed: Replayed) -> dict[str, Json]:
+    """Return what a window held."""
+    return {
+        "dry_run": replayed.is_dry,
+        "count": sum(replayed.matched.values()),
+        "by_state": dict(replayed.matched),
+        "oldest_at": moment(replayed.oldest_at),
+        "newest_at": moment(replayed.newest_at),
+    }
+
+
 def page_json(data: list[Json], following: str | None) -> dict[str, Json]:
     """Return one page of a list."""
     return {"data": data, "next": following}
@@ -149,9 +195,9 @@ def _shown(view: LaneView | EndpointView) -> dict[str, Json]:
     return {field.name: _value(field.name, getattr(view, field.name)) for field in fields(view)}
 
 
-def _value(name: str, value: Json | tuple[str, ...]) -> Json:
+def _value(name: str, value: Json | tuple[str | float, ...]) -> Json:
     if isinstance(value, tuple):
-        return [item for item in value if isinstance(item, str)]
+        return [item for item in value if isinstance(item, str | float)]
     if isinstance(value, float):
         return rfc3339(value) if name.endswith("_at") else _finite(value)
     return value

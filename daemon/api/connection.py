@@ -25,19 +25,26 @@ if TYPE_CHECKING:
 
 HEAD_SECONDS = 10.0
 STRANGER_SECONDS = 5.0
+NEWCOMER_SECONDS = 0.5  # whose request is on its way is no idler
 KEEP_ALIVE_SECONDS = 75.0
 HEAD_LIMIT = 32 * 1024
 
 
 class Connection(RequestHandler):
-    """aiohttp's own protocol with a deadline for request heads, and with its peer known."""
+    """aiohttp's own protocol with a deadline for request heads, and with its peer known.
 
-    __slots__ = ("_head_bytes", "_head_timer", "is_let_in", "on_lost", "peer")
+    ``let_in_with`` is what its last request that was let in past the open paths showed, headers and token digest: one
+    that shows the very same need not be judged again.
+    """
+
+    __slots__ = ("_has_asked", "_head_bytes", "_head_timer", "_made_at", "is_let_in", "let_in_with", "on_lost", "peer")
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Begin: the first head is due within the deadline."""
         self.peer: Peer = peer_of(transport)
+        self._made_at, self._has_asked = asyncio.get_running_loop().time(), False
         self.is_let_in = self.peer.is_unix
+        self.let_in_with: tuple[object, ...] | None = None
         self._keepalive_timeout = STRANGER_SECONDS
         self.on_lost: set[Callable[[], object]] = set()
         self._head_bytes = 0
@@ -66,8 +73,9 @@ class Connection(RequestHandler):
 
     @property
     def is_idle_stranger(self) -> bool:
-        """Whether it is open, at rest, and its caller was never let in past the open paths."""
-        is_at_rest = self._waiter is not None and not self._waiter.done()
+        """Whether it is open, has been at rest for a moment, and its caller was never let in past the open paths."""
+        is_new = not self._has_asked and asyncio.get_running_loop().time() - self._made_at < NEWCOMER_SECONDS
+        is_at_rest = self._waiter is not None and not self._waiter.done() and not is_new
         return not self.is_let_in and self.transport is not None and is_at_rest
 
     def handle_error(
@@ -101,6 +109,7 @@ class Connection(RequestHandler):
         self._head_timer = self._loop.call_later(HEAD_SECONDS, self._head_late)
 
     def _head_complete(self) -> None:
+        self._has_asked = True
         self._head_bytes = 0
         if self._head_timer is not None:
             self._head_timer.cancel()

@@ -5,22 +5,25 @@ from __future__ import annotations
 from aiohttp import web
 
 from daemon.api.answers import attempt_json, delivery_json, page_json
+from daemon.api.bodies import forbid_body
 from daemon.api.cursors import id_cursor, id_of
-from daemon.api.models import DeliveryList, DeliveryWithAttempts
+from daemon.api.models import DeliveryList, DeliveryShown, DeliveryWithAttempts
 from daemon.api.queries import DeliveryPage, NoQuery, query
 from daemon.api.replies import reply
 from daemon.api.routes import Answer, Route
 from daemon.core.errors import NotFound
 from daemon.core.ids import DeliveryId
 from daemon.core.record import DeliveryQuery
+from daemon.engine.desks import Deliveries
 from daemon.engine.ports import Outbox
 
 
 class DeliveryRoutes:
     """The calls under ``/v1/deliveries``."""
 
-    def __init__(self, outbox: Outbox) -> None:
+    def __init__(self, outbox: Outbox, deliveries: Deliveries) -> None:
         self._outbox = outbox
+        self._deliveries = deliveries
 
     def table(self) -> list[Route]:
         """Return these calls."""
@@ -31,6 +34,9 @@ class DeliveryRoutes:
                   answers={200: Answer(meaning="a page", model=DeliveryList)}, problems=("bad_cursor",)),
             Route(method="GET", path="/v1/deliveries/{id}", handler=self.show, name="showDelivery", tag="deliveries",
                   summary="Show a delivery with its attempts", answers={200: one}, problems=("not_found",)),
+            Route(method="POST", path="/v1/deliveries/{id}/redeliver", handler=self.redeliver, name="redeliverDelivery",
+                  tag="deliveries", summary="Send one delivery again", problems=("not_found",),
+                  answers={202: Answer(meaning="the delivery, now due", model=DeliveryShown)}),
         ]  # fmt: skip
 
     async def page(self, request: web.Request) -> web.Response:
@@ -41,6 +47,12 @@ class DeliveryRoutes:
         records = await self._outbox.page(wanted)
         following = id_cursor(records[-1].id) if len(records) == asked.limit else None
         return reply(page_json([delivery_json(record) for record in records], following))
+
+    async def redeliver(self, request: web.Request) -> web.Response:
+        """Owe one delivery again."""
+        query(request, NoQuery)
+        await forbid_body(request)
+        return reply(delivery_json(await self._deliveries.redeliver_one(DeliveryId(request.match_info["id"]))), 202)
 
     async def show(self, request: web.Request) -> web.Response:
         """Show one delivery and its attempts."""

@@ -45,7 +45,8 @@ class EventRoutes:
                   summary="Read the exact bytes that are signed", problems=("not_found",),
                   answers={200: Answer(meaning="the bytes every attempt carries")}),
             Route(method="POST", path="/v1/events/{id}/redeliver", handler=self.redeliver, name="redeliverEvent",
-                  tag="events", summary="Send an event again to wherever it was owed", problems=("not_found",),
+                  tag="events", summary="Send an event again to wherever it was owed",
+                  problems=("not_found", "unknown_endpoint"),
                   answers={202: Answer(meaning="the deliveries now due", model=DeliveryList)}),
         ]  # fmt: skip
 

@@ -82,7 +82,8 @@ def _status_url(url: str) -> str:
     return url
 
 
-def _span(value: object, low: float, high: float) -> float | None:
+def span_between(value: object, low: float, high: float) -> float | None:
+    """Return a span of time in seconds, None for null; complain of one outside *low* to *high*."""
     if value is None:
         return None
     span = _spoken_seconds(value) if isinstance(value, str) and len(value) <= SPAN_LIMIT else value
@@ -109,11 +110,11 @@ def _shown(value: object) -> str:
 
 
 def _deadline(value: object) -> float | None:
-    return _span(value, *DEADLINE)
+    return span_between(value, *DEADLINE)
 
 
 def _first_poll(value: object) -> float | None:
-    return _span(value, *FIRST_POLL)
+    return span_between(value, *FIRST_POLL)
 
 
 def _moment(value: object, info: ValidationInfo) -> float | None:
@@ -132,6 +133,13 @@ def _moment(value: object, info: ValidationInfo) -> float | None:
     if at > now_at + CLOCK_SKEW:
         raise wrong(f'must not lie in the future, got "{value}" and it is {rfc3339(now_at)}')
     return min(at, now_at)
+
+
+def _instant(value: object, info: ValidationInfo) -> float:
+    at = _moment(value, info)
+    if at is None:
+        raise wrong("must be an RFC 3339 time, not null")
+    return at
 
 
 def _params(value: object) -> tuple[tuple[str, str], ...]:
@@ -199,6 +207,7 @@ HttpUrl = Annotated[str, StringConstraints(strict=True), AfterValidator(_http_ur
 StatusUrl = Annotated[str, StringConstraints(strict=True), AfterValidator(_status_url)]
 Deadline = Annotated[float | None, BeforeValidator(_deadline), WithJsonSchema(_SPAN_SCHEMA)]
 FirstPoll = Annotated[float | None, BeforeValidator(_first_poll), WithJsonSchema(_SPAN_SCHEMA)]
+Instant = Annotated[float, BeforeValidator(_instant), WithJsonSchema({"type": "string", "format": "date-time"})]
 Moment = Annotated[
     float | None,
     BeforeValidator(_moment),

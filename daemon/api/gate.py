@@ -25,13 +25,15 @@ class Gate:
     def __init__(self, access: Access, table: Sequence[Route], on_fault: Callable[[Fault], None]) -> None:
         self._access = access
         self._table = table
-        self._open_calls = frozenset(route.name for route in table if route.is_open)
         self._on_fault = on_fault
 
-    async def answer(self, request: web.Request, handler: Handler) -> web.StreamResponse:
-        """Answer *request* by *handler* if it may come in; never raises but for cancellation."""
+    async def answer(self, request: web.Request, handler: Handler, *, is_open: bool) -> web.StreamResponse:
+        """Answer *request* by *handler* if it may come in; never raises but for cancellation.
+
+        An open call needs no token.
+        """
         try:
-            response = await self._answer(request, handler)
+            response = await self._answer(request, handler, is_open=is_open)
         except Mistake as mistake:
             response = problem_reply(problem_of(mistake))
         except Rejected as error:
@@ -49,9 +51,8 @@ class Gate:
             self._log_deed(request, response)
         return response
 
-    async def _answer(self, request: web.Request, handler: Handler) -> web.StreamResponse:
-        name = request.match_info.route.name
-        problem = await self._access.refusal(request, is_open=name in self._open_calls)
+    async def _answer(self, request: web.Request, handler: Handler, *, is_open: bool) -> web.StreamResponse:
+        problem = await self._access.refusal(request, is_open=is_open)
         if problem is not None:
             raise Rejected(problem)
         response = await handler(request)

@@ -15,7 +15,7 @@ import structlog
 from aiohttp import web
 from aiohttp.web_server import Server
 
-from daemon.api.app import PATIENCE
+from daemon.api.app import PATIENCE, short_of
 from daemon.api.connection import Connection, Crowded
 from daemon.api.sockets import BACKLOG, UNIX_PREFIX, forget_unix, open_socket
 from daemon.core.errors import Fault
@@ -105,6 +105,7 @@ async def _serve(app: web.Application, max_connections: int) -> tuple[Listeners,
     server = runner.server
     if server is None:
         raise Fault("the API could not be set up")
+    server.request_handler = short_of(app)  # type: ignore[assignment]  # aiohttp hands it the requests of its own making
     loop = asyncio.get_running_loop()
 
     def connect() -> asyncio.Protocol:

@@ -10,7 +10,7 @@ from daemon.core.delivery import DeliveryState, Refusal
 from daemon.core.saving import SaveState
 from daemon.core.task import Status
 
-_CLOSED = ConfigDict(extra="forbid")
+_CLOSED = ConfigDict(extra="forbid", defer_build=True)
 _KIND = Literal["content_blocked", "invalid_request", "inference", "timeout", "canceled", "expired", "lost", "provider"]
 When = Annotated[str, Field(json_schema_extra={"format": "date-time"}, examples=["2026-11-21T20:11:40.512Z"])]
 AnyJson = Annotated[object, Field(description="any JSON value")]
@@ -81,6 +81,18 @@ class WebhookShown(BaseModel):
     url: str | None = None
 
 
+class LateShown(BaseModel):
+    """How the provider ended a task that had timed out, seen by a re-check and told as ``task.late``."""
+
+    model_config = _CLOSED
+    status: Status
+    outputs: list[OutputShown]
+    error: ErrorShown | None
+    finished_at: When | None
+    detected_at: When
+    event_id: str
+
+
 class TaskShown(BaseModel):
     """One task."""
 
@@ -106,6 +118,7 @@ class TaskShown(BaseModel):
     last_miss: str | None
     webhook: WebhookShown | None
     event_id: str | None
+    late: LateShown | None
 
 
 class TaskList(BaseModel):
@@ -169,8 +182,18 @@ class DeliveryList(BaseModel):
     next: str | None
 
 
+class StagesShown(BaseModel):
+    """Seconds that each stage of an attempt took; null for one not gone through, as on a kept connection."""
+
+    model_config = _CLOSED
+    dns: float | None
+    connect: float | None
+    tls: float | None
+    first_byte: float | None
+
+
 class AttemptShown(BaseModel):
-    """One POST."""
+    """One POST; ``keys`` are the fingerprints of what signed, ``response`` is the answer's first 1 KiB where asked."""
 
     model_config = _CLOSED
     number: int
@@ -180,6 +203,12 @@ class AttemptShown(BaseModel):
     refusal: Refusal | None
     detail: str | None
     address: str | None
+    due_at: When | None
+    stages: StagesShown
+    keys: list[str]
+    next_at: When | None
+    next_why: str | None
+    response: str | None
 
 
 class DeliveryWithAttempts(DeliveryShown):

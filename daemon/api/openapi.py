@@ -19,6 +19,7 @@ from daemon.core.observation import Json
 _REF = "#/components/schemas/{model}"
 _PATH_VARIABLE = re.compile(r"\{(\w+)\}")
 _EVERYWHERE = ("forbidden", "misdirected", "internal")
+_WITH_BODY = ("bad_json", "bad_request", "duplicate_key", "timeout", "too_large", "unsupported_media_type")
 _INTRODUCTION = (
     "Webhooks for APIs that only poll. Times are RFC 3339 in UTC with milliseconds; errors are RFC 9457 problem "
     "documents whose `code` is stable. On TCP every call but health and readiness needs the bearer token."
@@ -106,7 +107,8 @@ def _without_definitions(rule: dict[str, Json]) -> dict[str, Json]:
 
 def _responses(route: Route) -> dict[str, Json]:
     responses: dict[str, Json] = {str(status): _good(answer) for status, answer in route.answers.items()}
-    codes = [*route.problems, "invalid_query", *_EVERYWHERE, *([] if route.is_open else ["unauthorized"])]
+    codes = [*route.problems, "invalid_query", *(() if route.body is None else _WITH_BODY)]
+    codes += [*_EVERYWHERE, *(() if route.is_open else ("unauthorized",))]
     for status in sorted({CODES[code][0] for code in codes}):
         mine = [code for code in dict.fromkeys(codes) if CODES[code][0] == status]
         responses[str(status)] = _bad(mine)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from daemon.core.errors import FieldError, InvalidRegistration, Mistake, WatchlistFull
+from daemon.core.errors import FieldError, InvalidEndpoint, InvalidRegistration, Mistake, WatchlistFull
 from daemon.core.observation import Json
 
 CODES: dict[str, tuple[int, str]] = {
@@ -27,12 +27,16 @@ CODES: dict[str, tuple[int, str]] = {
     "no_result": (409, "There is no result to fetch"),
     "result_unresolved": (409, "An earlier result request is unresolved"),
     "idempotency_key_reused": (409, "The Idempotency-Key was used with another body"),
+    "too_many_keys": (409, "Too many keys sign already"),
+    "too_many_endpoints": (409, "There are too many endpoints"),
+    "endpoint_disabled": (409, "The endpoint is disabled"),
     "read_only": (409, "Endpoints of the config file are read-only"),
     "too_large": (413, "The request is too large"),
     "unsupported_media_type": (415, "The body must be application/json"),
     "misdirected": (421, "The Host header is not allowed"),
     "invalid_request": (422, "The request is invalid"),
     "invalid_registration": (422, "The registration is invalid"),
+    "invalid_endpoint": (422, "The endpoint is invalid"),
     "invalid_query": (422, "The query is invalid"),
     "unknown_provider": (422, "The provider is not configured"),
     "unknown_endpoint": (422, "The endpoint is not configured"),
@@ -107,6 +111,6 @@ def problem_of(mistake: Mistake) -> Problem:
     return Problem(
         code=mistake.code if mistake.code in CODES else "invalid_request",
         detail=mistake.detail,
-        errors=mistake.errors if isinstance(mistake, InvalidRegistration) else (),
+        errors=mistake.errors if isinstance(mistake, InvalidRegistration | InvalidEndpoint) else (),
         retry_after=mistake.retry_after if isinstance(mistake, WatchlistFull) else None,
     )

@@ -6,7 +6,6 @@ import json
 from collections.abc import Callable
 from typing import Protocol, cast
 
-import structlog
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
 
 from daemon.api.complaints import field_errors, summary
@@ -26,12 +25,11 @@ from daemon.api.fields import (
     wrong,
 )
 from daemon.api.problems import Problem, Rejected
-from daemon.core.errors import FieldError, TargetNotAllowed
+from daemon.api.targets import require_allowed
+from daemon.core.errors import FieldError
 from daemon.core.observation import Json
 from daemon.core.record import Application, Target, ToEndpoint, ToUrl
 from daemon.core.task import Params
-
-log = structlog.get_logger()
 
 _STRICT = ConfigDict(extra="forbid", strict=True, frozen=True)
 FIELDS_LIMIT = 64
@@ -88,6 +86,7 @@ class Registration(BaseModel):
     first_poll_after: FirstPoll = None
     fetch_result: bool | None = None
     save_outputs: SavingField = None
+    recheck: bool | None = None
     events: WishesField = frozenset()
 
 
@@ -135,6 +134,7 @@ class Registrar:
             first_poll_after=form.first_poll_after,
             fetch_result=form.fetch_result,
             save_outputs=form.save_outputs,
+            recheck=form.recheck,
             wishes=form.events,
         )
 
@@ -167,10 +167,7 @@ class Registrar:
         return ToEndpoint(name=name)
 
     def _url(self, url: str) -> ToUrl:
-        reason = self._check_target(url)
-        if reason is not None:
-            log.warning("target.refused", reason=reason)
-            raise TargetNotAllowed("the egress rules do not allow this webhook URL; the operator finds why in the log")
+        require_allowed(url, self._check_target)
         return ToUrl(url=url)
 
     def _also_wrong(self, value: Json) -> list[FieldError]:

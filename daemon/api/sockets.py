@@ -20,6 +20,14 @@ BACKLOG = 512
 UNIX_MODE = 0o660
 UNIX_PREFIX = "unix:"
 _FIRST_INHERITED = 3
+_PROBLEM = (
+    b'{"type":"about:blank","title":"Service Unavailable","status":503,"code":"not_started",'
+    b'"detail":"the daemon cannot start with its configuration; see journalctl -u pollhook"}'
+)
+_NOT_STARTED = (
+    b"HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/problem+json\r\nConnection: close\r\n"
+    b"Content-Length: %d\r\n\r\n%s" % (len(_PROBLEM), _PROBLEM)
+)
 
 
 def open_socket(spec: str) -> socket.socket:
@@ -60,6 +68,22 @@ def inherited_sockets(environ: Mapping[str, str], pid: int) -> list[socket.socke
     if environ.get("LISTEN_PID") != str(pid) or not count.isdecimal():
         return []
     return [_inherit(descriptor) for descriptor in range(_FIRST_INHERITED, _FIRST_INHERITED + min(int(count), 64))]
+
+
+def dismiss_callers(environ: Mapping[str, str], pid: int) -> None:
+    """Answer 503 to whoever waits on a socket of systemd's, before a daemon that will not start is gone.
+
+    A caller left waiting would have systemd start it again, and again, for as long as the caller waits.
+    """
+    with contextlib.suppress(Fault):
+        for sock in inherited_sockets(environ, pid):
+            with contextlib.suppress(OSError):
+                while True:
+                    caller, _ = sock.accept()
+                    with contextlib.suppress(OSError), caller:
+                        caller.settimeout(0.2)
+                        caller.recv(65536)
+                        caller.sendall(_NOT_STARTED)
 
 
 def forget_unix(path: Path, inode: int) -> None:

@@ -6,7 +6,7 @@ from pydantic import BaseModel, ConfigDict
 
 from daemon.api.models import When
 
-_CLOSED = ConfigDict(extra="forbid")
+_CLOSED = ConfigDict(extra="forbid", defer_build=True)
 
 
 class DurationsShown(BaseModel):
@@ -76,6 +76,35 @@ class EndpointShown(BaseModel):
     pending: int
     parked: int
     dead: int
+    headers: list[str]
+    events: list[str]
+    providers: list[str]
+    where: str | None
+    rate: float | None
+    schedule: list[float]
+    disable_after: float
+    has_ca: bool
+    store_response: bool
+    public_key: str | None
+    rotation_ends_at: When | None
+
+
+class EndpointRevealed(EndpointShown):
+    """One endpoint, and the key that was made or taken just now; both are null where there is nothing to tell."""
+
+    secret: str | None
+    signing_key: str | None
+
+
+class ReplayShown(BaseModel):
+    """What a window of time holds: how many deliveries in each state, and when the first and last were made."""
+
+    model_config = _CLOSED
+    dry_run: bool
+    count: int
+    by_state: dict[str, int]
+    oldest_at: When | None
+    newest_at: When | None
 
 
 class EndpointList(BaseModel):

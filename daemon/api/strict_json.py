@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterable
 from math import isfinite
 
 from daemon.api.problems import rejected
@@ -52,18 +53,16 @@ def parse(body: bytes) -> Json:
 
 def is_deeper(value: Json, limit: int = MAX_DEPTH) -> bool:
     """Whether arrays and objects nest deeper than *limit* levels in *value*."""
-    level = [value]
+    level = [value] if isinstance(value, (dict, list)) else []
     for _ in range(limit):
-        level = [child for item in level for child in _children(item)]
         if not level:
             return False
-    return any(isinstance(item, dict | list) for item in level)
+        level = [child for item in level for child in _children(item) if isinstance(child, (dict, list))]
+    return bool(level)
 
 
-def _children(value: Json) -> list[Json]:
-    if isinstance(value, dict):
-        return list(value.values())
-    return value if isinstance(value, list) else []
+def _children(value: dict[str, Json] | list[Json]) -> Iterable[Json]:
+    return value.values() if isinstance(value, dict) else value
 
 
 def _require_few_parts(body: bytes) -> None:

@@ -21,6 +21,7 @@ from daemon.core.errors import (
     NoResult,
     NotEnded,
     NotFound,
+    ReadOnly,
     ResultUnresolved,
     UnknownProvider,
     WatchlistFull,
@@ -37,6 +38,7 @@ from daemon.core.record import (
 )
 from daemon.core.task import LaneName, Status
 from daemon.engine.desks import EndpointView, LaneView
+from daemon.engine.endpoint_ports import Replayed, Revealed
 
 NOW = 1_795_000_000.0
 TOKEN = "t0ken-of-the-tests"
@@ -262,6 +264,11 @@ class FakeDeliveries:
             raise NotFound(f"no event {event_id!r}")
         return await self.outbox.deliveries_of(event_id) or [self.outbox.owe(item)]
 
+    async def redeliver_one(self, delivery_id):
+        if delivery_id not in self.outbox.records:
+            raise NotFound(f"no delivery {delivery_id!r}")
+        return self.outbox.records[delivery_id]
+
     async def endpoints(self):
         return [self._view(name) for name in self.known]
 
@@ -302,6 +309,44 @@ class FakeDeliveries:
             pass
 
 
+class FakeEndpoints:
+    """Whoever writes endpoints, in a dict of drafts."""
+
+    def __init__(self, deliveries):
+        self.deliveries = deliveries
+        self.drafts = {}
+        self.rotations = []
+        self.windows = []
+
+    def require_writable(self, name):
+        if name in ("default", "ops"):
+            raise ReadOnly("stands in the config file")
+
+    async def put(self, name, draft):
+        is_new = name not in self.drafts
+        self.drafts[name] = draft
+        if is_new:
+            self.deliveries.known.append(name)
+            self.deliveries.states[name] = "ok"
+        secret = (draft.secret or "whsec_made") if is_new else None
+        return Revealed(view=self.deliveries._view(name), secret=secret, is_new=is_new)
+
+    async def delete(self, name):
+        view = self.deliveries._view(name)
+        self.require_writable(name)
+        self.deliveries.known.remove(name)
+        return view
+
+    async def rotate(self, name, rotation):
+        self.rotations.append(rotation)
+        return Revealed(view=self.deliveries._view(name), secret="whsec_new")
+
+    async def replay(self, name, window, *, dry_run):
+        self.windows.append(window)
+        self.deliveries._view(name)
+        return Replayed(matched={"dead": 2}, oldest_at=NOW, newest_at=NOW + 1, is_dry=dry_run)
+
+
 @dataclass
 class Api:
     """One running API: its fakes, and ways to call it."""
@@ -309,6 +354,7 @@ class Api:
     tasks: FakeTasks
     outbox: FakeOutbox
     deliveries: FakeDeliveries
+    endpoints: FakeEndpoints
     denied: list[str]
     pauses: list[float]
     faults: list[Exception]
@@ -351,9 +397,10 @@ class Api:
 def make_api(tmp_path):
     """Return a builder of applications over fresh fakes."""
 
-    def build(*, token=TOKEN, open_metrics=False, hosts=()):
+    def build(*, token=TOKEN, open_metrics=False, hosts=(), max_waits=192):
         outbox = FakeOutbox()
-        api = Api(FakeTasks(tmp_path), outbox, FakeDeliveries(outbox), [], [], [])
+        deliveries = FakeDeliveries(outbox)
+        api = Api(FakeTasks(tmp_path), outbox, deliveries, FakeEndpoints(deliveries), [], [], [])
 
         async def pause(seconds):
             api.pauses.append(seconds)
@@ -364,9 +411,9 @@ def make_api(tmp_path):
 
         access = Access(digest_of(token) if token else None, hosts=hosts, on_denied=api.denied.append, pause=pause)
         app = make_app(
-            tasks=api.tasks, deliveries=api.deliveries, outbox=outbox, access=access, is_ready=lambda: api.is_ready,
+            tasks=api.tasks, deliveries=api.deliveries, endpoints=api.endpoints, outbox=outbox, access=access, is_ready=lambda: api.is_ready,
             metrics=lambda: b"pollhook_tasks 1\n", check_target=check_target, open_metrics=open_metrics,
-            version="0.1.0", now_at=lambda: NOW, on_fault=api.faults.append,
+            version="0.1.0", now_at=lambda: NOW, max_waits=max_waits, on_fault=api.faults.append,
         )  # fmt: skip
         return api, app
 

@@ -1,3 +1,6 @@
+import asyncio
+import re
+
 import pytest
 
 from daemon.api.access import Access, digest_of
@@ -263,3 +266,21 @@ def test_the_token_can_be_replaced():
 
     assert access._is_token("Bearer new")
     assert not access._is_token("Bearer old")
+
+
+async def test_what_was_let_in_once_is_let_in_by_the_very_same_headers_alone(api):
+    host = f"Host: 127.0.0.1:{api.port}"
+    good = f"GET /v1/tasks HTTP/1.1\r\n{host}\r\nAuthorization: Bearer {api.token}\r\n\r\n"
+    bare = f"GET /v1/tasks HTTP/1.1\r\n{host}\r\n\r\n"
+    foreign = good.replace("\r\n\r\n", "\r\nOrigin: https://evil.example\r\n\r\n")
+    reader, writer = await asyncio.open_connection("127.0.0.1", api.port)
+
+    found = []
+    for request in (good, good, bare, good, foreign, good.replace(f":{api.port}", ":1"), good):
+        writer.write(request.encode())
+        head = (await reader.readuntil(b"\r\n\r\n")).decode()
+        found.append(int(head.split()[1]))
+        await reader.readexactly(int(re.search(r"(?i)content-length: (\d+)", head)[1]))
+    writer.close()
+
+    assert found == [200, 200, 401, 200, 403, 421, 200]

@@ -12,8 +12,9 @@ GET /healthz · GET /readyz · GET /metrics · GET /openapi.json
 POST /v1/tasks · POST /v1/tasks/batch · GET /v1/tasks · GET /v1/tasks/{id} · DELETE /v1/tasks/{id}
 POST /v1/tasks/{id}/poll · POST /v1/tasks/{id}/result · GET /v1/tasks/{id}/outputs/{n}
 GET /v1/events · GET /v1/events/{id} · GET /v1/events/{id}/body · POST /v1/events/{id}/redeliver
-GET /v1/deliveries · GET /v1/deliveries/{id}
+GET /v1/deliveries · GET /v1/deliveries/{id} · POST /v1/deliveries/{id}/redeliver
 GET /v1/endpoints · GET /v1/endpoints/{name} · PUT /v1/endpoints/{name} · DELETE /v1/endpoints/{name}
+POST /v1/endpoints/{name}/rotate · POST /v1/endpoints/{name}/replay
 POST /v1/endpoints/{name}/test · POST /v1/endpoints/{name}/enable · POST /v1/endpoints/{name}/disable
 GET /v1/providers · GET /v1/providers/{name}
 """
@@ -70,7 +71,7 @@ async def test_registration_is_described_by_the_model_that_checks_it(document):
 
     assert list(schema["properties"]) == [
         "provider", "remote_id", "submission", "status_url", "webhook", "model", "params", "metadata", "created_at",
-        "deadline", "first_poll_after", "fetch_result", "save_outputs", "events",
+        "deadline", "first_poll_after", "fetch_result", "save_outputs", "recheck", "events",
     ]  # fmt: skip
     assert schema["additionalProperties"] is False
     assert schema["examples"]
@@ -98,6 +99,8 @@ async def test_the_answers_are_what_the_models_say(api):
         models.DeliveryList: ("GET", "/v1/deliveries", None),
         models.DeliveryWithAttempts: ("GET", f"/v1/deliveries/{owed.id}", None),
         standing_models.EndpointList: ("GET", "/v1/endpoints", None),
+        standing_models.EndpointRevealed: ("PUT", "/v1/endpoints/mine", {"url": "https://app.example.com/x"}),
+        standing_models.ReplayShown: ("POST", "/v1/endpoints/mine/replay", {"since": "2026-01-01T00:00:00Z"}),
         standing_models.LaneList: ("GET", "/v1/providers", None),
         models.Health: ("GET", "/readyz", None),
         models.ProblemDocument: ("POST", "/v1/tasks", {}),
@@ -126,3 +129,9 @@ def _references(value):
     elif isinstance(value, list):
         for inner in value:
             yield from _references(inner)
+
+
+async def test_every_call_with_a_body_says_how_a_body_may_be_refused(document):
+    for calls in document["paths"].values():
+        for operation in calls.values():
+            assert "requestBody" not in operation or {"400", "408", "413", "415"} <= set(operation["responses"])

@@ -15,7 +15,7 @@ BASE = {"provider": "amux", "remote_id": "abcd1234efgh"}
 FIELDS = [
     "id", "provider", "remote_id", "model", "status", "progress", "queue_position", "outputs", "error", "metadata",
     "created_at", "registered_at", "updated_at", "ended_at", "deadline_at", "polls", "next_poll_at",
-    "next_poll_reason", "last_miss", "webhook", "event_id",
+    "next_poll_reason", "last_miss", "webhook", "event_id", "late",
 ]  # fmt: skip
 
 
@@ -421,6 +421,25 @@ async def test_a_wait_ends_when_the_caller_hangs_up(api):
     async with asyncio.timeout(5):
         while not api.tasks.cut:
             await asyncio.sleep(0)
+
+
+async def test_past_the_bound_of_waits_the_oldest_is_answered_as_things_stand(serve):
+    api = await serve(max_waits=2)
+    task = await api.register()
+    waiting = []
+    for count in range(1, 4):
+        waiting.append(asyncio.create_task(api.call("GET", f"/v1/tasks/{task['id']}?wait=60")))
+        while api.tasks.waits < count:
+            await asyncio.sleep(0)
+
+    async with asyncio.timeout(5):
+        _, shown, _ = await waiting[0]
+
+    assert shown["status"] == "queued"
+    assert not waiting[1].done()
+    assert not waiting[2].done()
+    await api.tasks.end(task["id"])
+    assert [(await each)[1]["status"] for each in waiting[1:]] == ["succeeded"] * 2
 
 
 async def test_closing_answers_held_calls_as_things_stand(api):
