@@ -6,11 +6,13 @@ problem document.
 
 from __future__ import annotations
 
+import grp
 import http.client
 import json
 import socket
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from urllib.parse import quote, urlencode
 
 from daemon import __version__
@@ -40,6 +42,8 @@ def address(text: str) -> Address:
     """Read ``127.0.0.1:8710``, ``http://127.0.0.1:8710``, ``[::1]:8710`` or ``unix:/path``."""
     if text.startswith("unix:"):
         return Address(path=text.removeprefix("unix:"))
+    if "@" in text:
+        raise misuse('--server takes no user and password: write "127.0.0.1:8710", and the token into $POLLHOOK_TOKEN')
     host, colon, port = text.removeprefix("http://").rstrip("/").rpartition(":")
     if not colon or not host or not port.isdecimal():
         raise misuse(f'--server must read "127.0.0.1:8710" or "unix:/run/pollhook/api.sock", got "{text}"')
@@ -50,7 +54,7 @@ class Api:
     """The daemon at *where*; *token_source* says in errors where the token came from."""
 
     def __init__(self, where: Address, token: str | None, token_source: str = "") -> None:
-        self._where = where
+        self.where = where
         self._token = token
         self._token_source = token_source
 
@@ -91,11 +95,24 @@ class Api:
         asked = {name: value for name, value in (query or {}).items() if value is not None}
         target = f"{path}?{urlencode(asked)}" if asked else path
         content = None if body is None else json.dumps(body).encode()
-        connection = _Connection(self._where, patience)
+        status, answer = self._exchange(method, target, content, headers or {}, patience)
+        return self._read(status, answer)
+
+    def text(self, path: str) -> str:
+        """GET *path* as text; raise Complaint for anything but 2xx."""
+        status, content = self._exchange("GET", path, None, {"Accept": "text/plain"}, PATIENCE)
+        if status >= 300:
+            self._read(status, content)
+        return content.decode("utf-8", "replace")
+
+    def _exchange(
+        self, method: str, target: str, content: bytes | None, headers: Mapping[str, str], patience: float
+    ) -> tuple[int, bytes]:
+        connection = _Connection(self.where, patience)
         try:
-            connection.request(method, target, content, self._headers(method, headers or {}))
+            connection.request(method, target, content, self._headers(method, headers))
             response = connection.getresponse()
-            return self._read(response.status, response.read())
+            return response.status, response.read()
         except (OSError, http.client.HTTPException) as error:
             raise self._unreachable(error, patience) from None
         finally:
@@ -114,27 +131,30 @@ class Api:
             answer = json.loads(content)
         except ValueError:
             answer = None
-        if not isinstance(answer, dict):
-            raise Complaint(f"what listens at {self._where} does not answer like Pollhook (HTTP {status})")
+        if not isinstance(answer, dict) or (status >= 300 and "code" not in answer):
+            raise self._stranger(f"HTTP {status}")
         if status == 401:
             source = f"it was read from {self._token_source}" if self._token else "none was found"
             hint = "`pollhook token --path` names the file; $POLLHOOK_TOKEN overrides it"
-            raise Complaint(f"the daemon at {self._where} does not accept the API token: {source}", hint)
+            raise Complaint(f"the daemon at {self.where} does not accept the API token: {source}", hint)
         if status >= 300:
             raise _problem(status, answer)
         return answer
 
     def _unreachable(self, error: Exception, patience: float) -> Complaint:
         if isinstance(error, PermissionError):
-            hint = "join the group of the socket (`ls -l` shows it), or run this as its owner"
-            return Complaint(f"you may not use the socket {self._where.path}", hint)
+            return Complaint(f"you may not use the socket {self.where.path}", _admission(str(self.where.path)))
+        if isinstance(error, http.client.BadStatusLine) and not isinstance(error, http.client.RemoteDisconnected):
+            return self._stranger("no HTTP")
         if isinstance(error, TimeoutError):
-            return Complaint(f"the daemon at {self._where} did not answer within {patience:g} s")
+            return Complaint(f"the daemon at {self.where} did not answer within {patience:g} s")
         if isinstance(error, (ConnectionRefusedError, FileNotFoundError)):
-            return Complaint(
-                f"no daemon at {self._where}: start it with `pollhook serve` or `systemctl start pollhook`"
-            )
-        return Complaint(f"the daemon at {self._where} cannot be asked: {str(error) or type(error).__name__}")
+            return Complaint(f"no daemon at {self.where}: start it with `pollhook serve` or `systemctl start pollhook`")
+        return Complaint(f"the daemon at {self.where} cannot be asked: {str(error) or type(error).__name__}")
+
+    def _stranger(self, how: str) -> Complaint:
+        hint = "another service has this port: say --server or $POLLHOOK_SERVER, or mend [server] listen"
+        return Complaint(f"what listens at {self.where} does not answer like Pollhook ({how})", hint)
 
 
 class _Connection(http.client.HTTPConnection):
@@ -152,6 +172,17 @@ class _Connection(http.client.HTTPConnection):
         self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         self.sock.settimeout(self.timeout)
         self.sock.connect(self._path)
+
+
+def _admission(path: str) -> str:
+    """Return what lets somebody use the socket *path*: its group, as far as it can be seen."""
+    try:
+        group = grp.getgrgid(Path(path).stat().st_gid).gr_name
+    except (OSError, KeyError):
+        return "run this as its owner or as root (`ls -l` shows whose it is)"
+    if group == "root":
+        return "run this as root, or `pollhook install --group NAME --apply` to give it to a group"
+    return f"join its group, as in `usermod -aG {group} $USER` and a new login, or run this as root"
 
 
 def items(answer: Object) -> list[Object]:

@@ -13,7 +13,7 @@ config = typer.Typer(no_args_is_help=True, help="The configuration: is it right,
 
 
 @config.command()
-def check(*, config: options.ConfigFile = None) -> None:
+def check(*, as_json: options.AsJson = False, config: options.ConfigFile = None) -> None:
     """Check the configuration and every provider in it; exit 2 if the daemon would not start with it."""
     from daemon.cli.settings import read_settings  # noqa: PLC0415 (pydantic is imported only where it is needed)
     from daemon.config import located  # noqa: PLC0415
@@ -33,6 +33,9 @@ def check(*, config: options.ConfigFile = None) -> None:
         faults += error.faults
     if faults:
         raise misuse("the configuration cannot be used", *located(faults, config, os.environ))
+    if as_json:
+        say.json_line({"ok": True, "providers": [*settings.providers], "endpoints": [*settings.endpoints]})
+        return
     lanes, endpoints = ", ".join(settings.providers) or "none", ", ".join(settings.endpoints) or "none"
     say.facts((("configuration", "good"), ("providers", lanes), ("endpoints", endpoints)))
 

@@ -27,7 +27,7 @@ def _by_settings(where: Address | None, token: str, config: Path | None) -> Api:
     from daemon.cli import settings as found  # noqa: PLC0415 (pydantic is imported only where it is needed)
 
     settings = found.read_settings(config)
-    where = where or found.listening(settings)
+    where = where or found.listening(settings, config)
     if where.path is not None:
         return Api(where, None)
     if token:

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Annotated
 
 import typer
 
-from daemon.cli import options, say
-from daemon.cli.client import PATIENCE, Api, Object, in_path, items
+from daemon.cli import feed, options, say
+from daemon.cli.client import Object, in_path, items
 from daemon.cli.connect import connect
 from daemon.core.delivery import DeliveryState
 from daemon.core.observation import Json
 
-PAGE = 100
 HOLD = 30.0
 EVENT_COLUMNS: tuple[say.Column, ...] = (
     ("id", say.field("id")),
@@ -39,7 +37,11 @@ ATTEMPT_COLUMNS: tuple[say.Column, ...] = (
     ("seconds", say.field("seconds")),
     ("http", say.field("http_status")),
     ("refusal", say.field("refusal")),
+    ("address", say.field("address")),
+    ("stages", lambda attempt: _stages(attempt.get("stages"))),
     ("detail", say.field("detail")),
+    ("next", say.time_of("next_at")),
+    ("why", say.field("next_why")),
 )
 
 
@@ -56,18 +58,21 @@ def events(
     """Read the feed of events, oldest first: the same ids and bytes as the webhooks."""
     api = connect(server, config)
     if not follow:
-        found = _feed(api, after, limit=None if every else limit, wait=None)
+        found = feed.events(api, after, limit=None if every else limit, wait=None)
         say.rows(found, EVENT_COLUMNS, as_json=as_json, empty="no events")
         return
-    for event in _feed(api, after, limit=None, wait=HOLD):
-        if as_json:
-            say.json_line(event)
-        else:
-            print("  ".join(say.cell(read(event)) for _, read in EVENT_COLUMNS), flush=True)
+    try:
+        for event in feed.events(api, after, limit=None, wait=HOLD):
+            if as_json:
+                say.json_line(event)
+            else:
+                print("  ".join(say.cell(read(event)) for _, read in EVENT_COLUMNS), flush=True)
+    except KeyboardInterrupt:
+        raise typer.Exit from None
 
 
 def deliveries(
-    delivery_id: Annotated[str | None, typer.Argument(metavar="[ID]", help="Show this one with its attempts.")] = None,
+    delivery_id: Annotated[str | None, typer.Argument(metavar="ID", help="Show this one with its attempts.")] = None,
     *,
     state: Annotated[DeliveryState | None, typer.Option(help="Only those in this state.")] = None,
     endpoint: Annotated[str | None, typer.Option(help="Only those to this endpoint.")] = None,
@@ -88,29 +93,19 @@ def deliveries(
 
 
 def redeliver(
-    event_id: Annotated[str, typer.Argument(metavar="EVENT_ID", help="The event's id, msg_….")],
+    event_id: Annotated[str, typer.Argument(metavar="ID", help="An event's id (msg_…), or a delivery's (dlv_…).")],
     *,
     as_json: options.AsJson = False,
     server: options.Server = None,
     config: options.ConfigFile = None,
 ) -> None:
-    """Send an event again to wherever it was owed."""
+    """Send an event again to wherever it was owed, or one delivery of it."""
+    if event_id.startswith("dlv_"):
+        delivery = connect(server, config).post(f"/v1/deliveries/{in_path(event_id)}/redeliver")
+        say.rows([delivery], DELIVERY_COLUMNS, as_json=as_json, empty="")
+        return
     answer = connect(server, config).post(f"/v1/events/{in_path(event_id)}/redeliver")
     say.rows(items(answer), DELIVERY_COLUMNS, as_json=as_json, empty="that event is owed to no endpoint")
-
-
-def _feed(api: Api, after: str | None, *, limit: int | None, wait: float | None) -> Iterator[Object]:
-    """Yield events from *after* on; without *wait* until there are no more, with it for ever."""
-    left = limit
-    while left is None or left > 0:
-        size = PAGE if left is None else min(left, PAGE)
-        answer = api.get("/v1/events", after=after, limit=size, wait=wait, patience=PATIENCE + (wait or 0.0))
-        page = items(answer)
-        yield from page
-        after = str(answer["next"])
-        left = None if left is None else left - len(page)
-        if not page and wait is None:
-            return
 
 
 def _show(delivery: Object, *, as_json: bool) -> None:
@@ -122,6 +117,12 @@ def _show(delivery: Object, *, as_json: bool) -> None:
     attempts = [attempt for attempt in made if isinstance(attempt, dict)] if isinstance(made, list) else []
     print()
     say.rows(attempts, ATTEMPT_COLUMNS, as_json=False, empty="no attempt yet")
+
+
+def _stages(stages: Json) -> str:
+    """Return the stages an attempt went through, in milliseconds, in their order."""
+    timed = stages.items() if isinstance(stages, dict) else ()
+    return ", ".join(f"{name} {taken * 1000:.1f} ms" for name, taken in timed if isinstance(taken, int | float))
 
 
 def _data(event: Object) -> dict[str, Json]:

@@ -9,6 +9,7 @@ import typer
 from daemon.cli import options, say
 from daemon.cli.client import Object, in_path, items
 from daemon.cli.connect import connect
+from daemon.cli.endpoints import show_endpoint as show_one
 
 LANE_COLUMNS: tuple[say.Column, ...] = (
     ("provider", say.field("name")),
@@ -31,6 +32,7 @@ PRESET_COLUMNS: tuple[say.Column, ...] = (
 ENDPOINT_COLUMNS: tuple[say.Column, ...] = (
     ("endpoint", say.field("name")),
     ("url", say.field("url")),
+    ("from", say.field("source")),
     ("state", say.field("state")),
     ("pending", say.field("pending")),
     ("parked", say.field("parked")),
@@ -96,7 +98,7 @@ def show_provider(
 
         print(text_of(name, config), end="")
         return
-    _show(connect(server, config).get(f"/v1/providers/{in_path(name)}"), as_json=as_json)
+    show_one(connect(server, config).get(f"/v1/providers/{in_path(name)}"), as_json=as_json)
 
 
 @endpoint.command("list")
@@ -105,7 +107,12 @@ def list_endpoints(
 ) -> None:
     """List the endpoints."""
     found = items(connect(server, config).get("/v1/endpoints"))
-    say.rows(found, ENDPOINT_COLUMNS, as_json=as_json, empty="no endpoint is configured: add an [endpoints.NAME] table")
+    say.rows(
+        found,
+        ENDPOINT_COLUMNS,
+        as_json=as_json,
+        empty="no endpoint is configured: `pollhook endpoint add NAME URL`, or an [endpoints.NAME] table",
+    )
 
 
 @endpoint.command("show")
@@ -123,7 +130,7 @@ def show_endpoint(
         from daemon.cli.secret import secret_of  # noqa: PLC0415 (the service is imported only where it is needed)
 
         found["secret"] = secret_of(name, config)
-    _show(found, as_json=as_json)
+    show_one(found, as_json=as_json)
 
 
 @endpoint.command("test")
@@ -136,7 +143,7 @@ def send_test(
 ) -> None:
     """Send a signed test event to an endpoint."""
     delivery = connect(server, config).post(f"/v1/endpoints/{in_path(name)}/test")
-    _show(delivery, as_json=as_json)
+    show_one(delivery, as_json=as_json)
     if not as_json:
         say.note(f"what came of it: pollhook deliveries {delivery['id']}")
 
@@ -150,7 +157,7 @@ def enable_endpoint(
     config: options.ConfigFile = None,
 ) -> None:
     """Enable an endpoint and send what was parked."""
-    _show(connect(server, config).post(f"/v1/endpoints/{in_path(name)}/enable"), as_json=as_json)
+    show_one(connect(server, config).post(f"/v1/endpoints/{in_path(name)}/enable"), as_json=as_json)
 
 
 @endpoint.command("disable")
@@ -162,12 +169,4 @@ def disable_endpoint(
     config: options.ConfigFile = None,
 ) -> None:
     """Disable an endpoint; its events wait, none is lost."""
-    _show(connect(server, config).post(f"/v1/endpoints/{in_path(name)}/disable"), as_json=as_json)
-
-
-def _show(found: Object, *, as_json: bool) -> None:
-    if as_json:
-        say.json_line(found)
-    else:
-        say.facts((name.replace("_", " "), say.moment(value) if name.endswith("_at") and value else value)
-                  for name, value in found.items())  # fmt: skip
+    show_one(connect(server, config).post(f"/v1/endpoints/{in_path(name)}/disable"), as_json=as_json)

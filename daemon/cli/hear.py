@@ -7,9 +7,11 @@ import secrets
 import sys
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from http.client import HTTPConnection, HTTPException, HTTPSConnection
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from urllib.parse import urlsplit, urlunsplit
 
 from rich.console import Console
 from rich.text import Text
@@ -22,22 +24,60 @@ from daemon.core.verifying import BadSignature, verify
 BODY_BOUND = 1 << 20
 READ_SECONDS = 30.0
 REMEMBERED = 10_000
+TAKEN = 204
+FORWARD_SECONDS = 15.0
+_HOP = frozenset({"connection", "content-length", "expect", "host", "keep-alive", "te", "trailer", "transfer-encoding",
+                  "upgrade"})  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Onward:
+    """Passes webhooks on to *url*, which was typed by whoever listens here; redirects are not followed."""
+
+    url: str
+
+    def __call__(self, headers: Mapping[str, str], body: bytes) -> tuple[int, str]:
+        """POST one on; return the status to answer with, 502 where nobody answered, and a remark."""
+        to = urlsplit(self.url)
+        secure = to.scheme == "https"
+        line = (HTTPSConnection if secure else HTTPConnection)(to.hostname or "", to.port, timeout=FORWARD_SECONDS)
+        passed = {name: value for name, value in headers.items() if name not in _HOP}
+        target = urlunsplit(("", "", to.path or "/", to.query, ""))
+        try:
+            line.request("POST", target, body, passed)
+            status = line.getresponse().status
+        except (OSError, HTTPException) as error:
+            return 502, f"nobody answered at {self.url}: {str(error) or type(error).__name__}; answered 502"
+        finally:
+            line.close()
+        return status, f"passed on to {self.url}, which answered {status}"
 
 
 @dataclass(slots=True, kw_only=True)
 class Ear:
-    """Judges what arrives; ``fail_rate`` is the chance that a good webhook is answered 503."""
+    """Judges what arrives; ``fail_rate`` is the chance that a good webhook is answered 503.
+
+    With ``forward`` a good one is passed on, headers and bytes as they came, and answered as it is answered there.
+    """
 
     key: Key
     fail_rate: float
     as_json: bool
+    forward: Callable[[Mapping[str, str], bytes], tuple[int, str]] | None = None
     seen: dict[str, int] = field(default_factory=dict)
     lock: threading.Lock = field(default_factory=threading.Lock)
 
     def hear(self, headers: Mapping[str, str], body: bytes, *, now_at: float) -> int:
         """Print one webhook and return the HTTP status to answer it with."""
         with self.lock:
-            return self._hear(headers, body, now_at=now_at)
+            status = self._hear(headers, body, now_at=now_at)
+        if self.forward is None or status != TAKEN:
+            return status
+        status, remark = self.forward(headers, body)
+        with self.lock:
+            style = "green" if 200 <= status < 300 else "yellow"
+            self._print(headers.get("webhook-id", ""), remark, b"", style=style)
+        return status
 
     def _hear(self, headers: Mapping[str, str], body: bytes, *, now_at: float) -> int:
         webhook_id = headers.get("webhook-id", "no webhook-id")
@@ -52,7 +92,7 @@ class Ear:
         times = self._count(webhook_id)
         remark = "verified" if times == 1 else f"verified, duplicate: taken {times} times"
         self._print(webhook_id, remark, body, style="green" if times == 1 else "yellow")
-        return 204
+        return TAKEN
 
     def _count(self, webhook_id: str) -> int:
         if webhook_id not in self.seen and len(self.seen) >= REMEMBERED:

@@ -6,12 +6,26 @@ import json
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path
 
 from daemon.cli.complaint import misuse
 from daemon.core.observation import Json
 
 SUBMISSION_BOUND = 64 * 1024
+
+
+class SaveWish(StrEnum):
+    """What ``--save-outputs`` can say, as the registration's field does."""
+
+    TRUE = "true"
+    FALSE = "false"
+    BEFORE_EVENT = "before_event"
+
+    @property
+    def said(self) -> bool | str:
+        """The field's value."""
+        return self.value if self is SaveWish.BEFORE_EVENT else self is SaveWish.TRUE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,6 +45,7 @@ class Wishes:
     created_at: str | None
     first_poll_after: str | None
     fetch_result: bool | None
+    save_outputs: SaveWish | None
     events: Sequence[str]
 
 
@@ -53,6 +68,7 @@ def registration(wishes: Wishes) -> dict[str, Json]:
         "created_at": wishes.created_at,
         "first_poll_after": wishes.first_poll_after,
         "fetch_result": wishes.fetch_result,
+        "save_outputs": None if wishes.save_outputs is None else wishes.save_outputs.said,
         "events": ["terminal", *wishes.events] if wishes.events else None,
     }
     return {name: value for name, value in body.items() if value not in (None, {})}

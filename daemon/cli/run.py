@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
+import sys
 from enum import StrEnum
 from importlib.util import find_spec
 from pathlib import Path
@@ -13,6 +14,7 @@ import typer
 
 from daemon.cli import options
 from daemon.cli.complaint import Complaint, Exit, misuse
+from daemon.core.origin import parse_origin
 from daemon.core.signing import BadSecret, encode_secret, hmac_key
 
 SECRET_BYTES = 32
@@ -46,6 +48,7 @@ def serve(
     log_format: Annotated[Form | None, typer.Option(help="How the log is written.")] = None,
 ) -> None:
     """Run the daemon in the foreground."""
+    sys.modules.setdefault("rich", None)  # type: ignore[arg-type]  # not to be found: structlog takes it where it can
     from daemon.service import serve as run_service  # noqa: PLC0415 (the whole daemon is imported only to run it)
 
     said: dict[str, object] = {
@@ -85,11 +88,17 @@ def listen(
         str | None, typer.Option(envvar="POLLHOOK_SECRET", help="The whsec_ secret; a new one where absent.")
     ] = None,
     endpoint: Annotated[str | None, typer.Option(metavar="NAME|URL", help="Use the secret of this endpoint.")] = None,
+    forward_to: Annotated[
+        str | None, typer.Option(metavar="URL", help="Pass good webhooks on, and answer as that URL does.")
+    ] = None,
     fail_rate: Annotated[float, typer.Option(min=0.0, max=1.0, help="Answer so many with 503.")] = 0.0,
     as_json: Annotated[bool, typer.Option("--json", help="Print each body as it came, remarks on stderr.")] = False,
     config: options.ConfigFile = None,
 ) -> None:
-    """Receive webhooks: verify each signature and print it."""
+    """Receive webhooks: verify each signature, print it, pass it on where asked.
+
+    Try how retries look: `pollhook listen --fail-rate 0.3`.
+    """
     from daemon.cli import hear  # noqa: PLC0415 (http.server is imported only to listen)
 
     if endpoint is not None:
@@ -103,4 +112,13 @@ def listen(
         raise misuse(str(error)) from None
     if endpoint is None:
         hear.introduce(chosen, host, port)
-    hear.hear(hear.Ear(key=key, fail_rate=fail_rate, as_json=as_json), host, port)
+    onward = None if forward_to is None else hear.Onward(_forward_target(forward_to))
+    hear.hear(hear.Ear(key=key, fail_rate=fail_rate, as_json=as_json, forward=onward), host, port)
+
+
+def _forward_target(url: str) -> str:
+    try:
+        parse_origin(url)
+    except ValueError as error:
+        raise misuse(f"--forward-to cannot be used: {error}") from None
+    return url

@@ -7,6 +7,7 @@ cannot drive the terminal.
 from __future__ import annotations
 
 import json
+import re
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
@@ -20,6 +21,10 @@ from daemon.core.observation import Json
 
 Object = dict[str, Json]
 NOTHING = "-"
+ROOMY, SPARE, KEPT = 100, ("polls", "registered", "attempts"), 11
+"""A terminal of fewer columns than the first shows no column of the second; cells as short as the third stay whole."""
+
+MOMENT = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d")
 Column = tuple[str, Callable[[Object], Json]]
 
 
@@ -55,10 +60,13 @@ def facts(pairs: Iterable[tuple[str, Json]]) -> None:
 
 
 def complain(complaint: Complaint) -> None:
-    """Print a complaint on stderr."""
-    print(clean(f"pollhook: {complaint.text}"), file=sys.stderr)
+    """Print a complaint on stderr, without what looks like a secret: terminals and journals of cron keep it."""
+    from daemon.observe.redactor import Redactor  # noqa: PLC0415 (only a command that fails pays for it)
+
+    without_secrets = Redactor().text
+    print(clean(without_secrets(f"pollhook: {complaint.text}")), file=sys.stderr)
     for hint in complaint.hints:
-        print(clean(f"  {hint}"), file=sys.stderr)
+        print(clean(without_secrets(f"  {hint}")), file=sys.stderr)
 
 
 def note(text: str) -> None:
@@ -108,12 +116,29 @@ def _table(names: Sequence[str], drawn: Sequence[Sequence[str]]) -> None:
     if not sys.stdout.isatty():
         _plain_table(names, drawn)
         return
+    console = Console()
+    today = datetime.now().astimezone().strftime("%Y-%m-%d ")
+    shown = [place for place, name in enumerate(names) if console.width >= ROOMY or name not in SPARE]
     table = Table(box=None, header_style="bold", pad_edge=False)
-    for name in names:
-        table.add_column(name, overflow="fold", no_wrap=name == "id")
-    for line in drawn:
-        table.add_row(*(Text(value) for value in line))
-    Console().print(table)
+    cells = [[_shortened(line[place], today) for place in shown] for line in drawn]
+    for place, column in zip(shown, zip(*cells, strict=True), strict=True):
+        is_kept = names[place] == "id" or max(map(len, column)) <= KEPT
+        table.add_column(_one_line(names[place]), no_wrap=is_kept)
+    for line in cells:
+        table.add_row(*map(_one_line, line))
+    console.print(table)
+
+
+def _one_line(text: str) -> Text:
+    """Return a cell that is cut with an ellipsis where the terminal is too narrow, so that a row stays one line."""
+    return Text(text, no_wrap=True, overflow="ellipsis")
+
+
+def _shortened(value: str, today: str) -> str:
+    """Return a time without its date where that is today's, else without year and seconds; anything else as it is."""
+    if not MOMENT.fullmatch(value):
+        return value
+    return value.removeprefix(today) if value.startswith(today) else value[5:16]
 
 
 def _plain_table(names: Sequence[str], drawn: Sequence[Sequence[str]]) -> None:

@@ -25,7 +25,7 @@ BODY_BOUND = 1 << 20
 
 
 def secret(
-    of: Annotated[str | None, typer.Argument(metavar="[NAME|URL]", help="An endpoint's name, or a URL.")] = None,
+    of: Annotated[str | None, typer.Argument(metavar="NAME|URL", help="An endpoint's name, or a URL.")] = None,
     *,
     new: Annotated[bool, typer.Option("--new", help="Make a new secret, to be written into a config file.")] = False,
     config: options.ConfigFile = None,
@@ -66,20 +66,45 @@ def token(
 def verify(
     body: Annotated[str, typer.Argument(metavar="FILE", help="The body as it arrived; - is stdin.")],
     *,
-    webhook_id: Annotated[str, typer.Option("--id", help="The webhook-id header.")],
-    timestamp: Annotated[str, typer.Option(help="The webhook-timestamp header.")],
-    signature: Annotated[str, typer.Option(help="The webhook-signature header.")],
+    webhook_id: Annotated[str | None, typer.Option("--id", help="The webhook-id header.")] = None,
+    timestamp: Annotated[str | None, typer.Option(help="The webhook-timestamp header.")] = None,
+    signature: Annotated[str | None, typer.Option(help="The webhook-signature header.")] = None,
     signing_secret: Annotated[str, typer.Option("--secret", envvar="POLLHOOK_SECRET", help="The whsec_ secret.")],
+    any_age: Annotated[
+        bool, typer.Option("--any-age", help="Let an old timestamp pass: a saved request is old.")
+    ] = False,
 ) -> None:
-    """Verify a webhook by hand; exit 0 if the signature holds."""
+    """Verify a webhook by hand; exit 0 if the signature holds.
+
+    FILE is a body, its headers given as options, or a whole saved request: header lines, an empty line, the body.
+    """
     try:
         content = sys.stdin.buffer.read(BODY_BOUND) if body == "-" else Path(body).read_bytes()
         key = hmac_key(signing_secret)
     except (OSError, BadSecret) as error:
         raise misuse(str(error)) from None
-    headers = {"webhook-id": webhook_id, "webhook-timestamp": timestamp, "webhook-signature": signature}
+    given = {"webhook-id": webhook_id, "webhook-timestamp": timestamp, "webhook-signature": signature}
+    headers = {name: value for name, value in given.items() if value is not None}
+    if not headers:
+        headers, content = _saved(content)
+    stamp = headers.get("webhook-timestamp", "")
+    now_at = float(stamp) if any_age and stamp.isdecimal() and len(stamp) < 13 else time.time()
     try:
-        verify_signature(headers, content, [key], now_at=time.time())
+        verify_signature(headers, content, [key], now_at=now_at)
     except BadSignature as error:
         raise Complaint(f"not verified: {error}") from None
     say.note("verified")
+
+
+def _saved(request: bytes) -> tuple[dict[str, str], bytes]:
+    """Part a saved request into its headers and the bytes of its body; a request line before them is passed over."""
+    head, gap, body = request.partition(b"\r\n\r\n")
+    if not gap or b"webhook-" not in head.lower():
+        head, gap, body = request.partition(b"\n\n")
+    lines = [line.partition(":") for line in head.decode("latin-1").splitlines()]
+    headers = {name.strip().lower(): value.strip() for name, colon, value in lines if colon}
+    if not gap or "webhook-signature" not in headers:
+        raise misuse(
+            "give --id, --timestamp and --signature, or a saved request: header lines, an empty line, the body"
+        )
+    return headers, body

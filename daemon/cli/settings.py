@@ -7,6 +7,7 @@ from pathlib import Path
 
 from daemon.cli.client import Address, address
 from daemon.cli.complaint import Complaint, misuse
+from daemon.cli.system import SOCKET, is_of_system, service_environ
 from daemon.config import ConfigError, Settings, load
 
 TOKEN_FILE = "api-token"
@@ -17,13 +18,18 @@ SERVICE_STATE = Path("/var/lib/pollhook")
 def read_settings(config: Path | None) -> Settings:
     """Return the settings, or complain about every problem in them (exit status 2)."""
     try:
-        return load(config, {}, os.environ)
+        return load(config, {}, service_environ(config))
     except ConfigError as error:
         raise misuse("the configuration cannot be used", *str(error).splitlines()) from None
 
 
-def listening(settings: Settings) -> Address:
-    """Return the first address that can be used: sockets that exist, then TCP, then a socket that does not."""
+def listening(settings: Settings, config: Path | None, activated: Path = SOCKET) -> Address:
+    """Return the first address that can be used: sockets that exist, then TCP, then a socket that does not.
+
+    A service whose configuration says nothing of ``listen`` has only the socket that systemd *activated* it with.
+    """
+    if "listen" not in settings.server.model_fields_set and is_of_system(config) and exists(activated):
+        return Address(path=str(activated))
     written = [address(text) for text in settings.server.listen]
     live = [where for where in written if where.path is not None and exists(Path(where.path))]
     tcp = [_reachable(where) for where in written if where.path is None and where.port]
@@ -42,6 +48,24 @@ def token_file(settings: Settings) -> Path:
 def master_key_file(settings: Settings) -> Path:
     """Return where the key is kept from which the secrets of ad-hoc URLs are derived."""
     return _state_file(settings, MASTER_KEY_FILE)
+
+
+def database_file(settings: Settings) -> Path:
+    """Return the database's file: where the settings say, or the service's where only that is at home here."""
+    beside = settings.store.path.expanduser()
+    service = SERVICE_STATE / beside.name
+    is_elsewhere = not exists(beside) and (exists(service) or (exists(SERVICE_STATE) and not exists(beside.parent)))
+    return service if is_elsewhere else beside
+
+
+def require_readable(database: Path) -> None:
+    """Complain where the database is not there or not for this user's eyes."""
+    if not exists(database):
+        hint = "name another with --config or $POLLHOOK_STORE__PATH, or run this as the daemon's user or root"
+        raise Complaint(f"there is no database {database}, or you may not look into its folder", hint)
+    if not os.access(database, os.R_OK):
+        hint = "run this as the user the daemon runs as, or as root"
+        raise Complaint(f"the database {database} cannot be read: Permission denied", hint)
 
 
 def read_state(path: Path, what: str) -> bytes:
@@ -77,14 +101,14 @@ def _reachable(where: Address) -> Address:
 
 
 def secret_of_endpoint(name: str, settings: Settings) -> str:
-    """Return the signing secret of a configured endpoint, written in the file or generated and stored."""
+    """Return the signing secret of an endpoint, written in the file or kept by the daemon."""
     from daemon import service  # noqa: PLC0415 (the whole daemon is imported only for a secret it stored)
     from daemon.core.errors import Fault, Mistake  # noqa: PLC0415
 
     written = settings.endpoints.get(name)
     if written is not None and written.secret is not None:
         return written.secret.get_secret_value()
-    if written is None:
+    if written is None and not exists(settings.store.path):
         raise misuse(f'no endpoint "{name}"; configured are: {", ".join(settings.endpoints) or "none"}')
     try:
         return service.endpoint_secret(settings, name)

@@ -6,11 +6,11 @@ from typing import Annotated
 
 import typer
 
-from daemon.cli import live, options, say
+from daemon.cli import following, live, options, say
 from daemon.cli.client import Api, Object, in_path
 from daemon.cli.complaint import Exit, misuse
 from daemon.cli.connect import connect
-from daemon.cli.registration import Wishes, registration
+from daemon.cli.registration import SaveWish, Wishes, registration
 from daemon.core.observation import Json
 from daemon.core.task import Status, Wish
 
@@ -31,6 +31,10 @@ COLUMNS: tuple[say.Column, ...] = (
     ("polls", say.field("polls")),
     ("registered", say.time_of("registered_at")),
     ("ended", say.time_of("ended_at")),
+)
+FOLLOWED = (
+    say.time_of("updated_at"),
+    *(read for name, read in COLUMNS if name not in ("polls", "registered", "ended")),
 )
 
 
@@ -56,6 +60,10 @@ def watch(
     fetch_result: Annotated[
         bool | None, typer.Option(help="Send the provider's result request at the end; it may bill.")
     ] = None,
+    save_outputs: Annotated[
+        SaveWish | None,
+        typer.Option(help="Keep copies of the outputs; before_event: and tell the end only then."),
+    ] = None,
     idempotency_key: Annotated[str | None, typer.Option(help="Makes asking again safe.")] = None,
     wait: options.ToWait = False,
     as_json: options.AsJson = False,
@@ -77,6 +85,7 @@ def watch(
         created_at=created_at,
         first_poll_after=first_poll_after,
         fetch_result=fetch_result,
+        save_outputs=save_outputs,
         events=[wish.value for wish in event or ()],
     )
     body = registration(wishes)
@@ -87,18 +96,28 @@ def watch(
 
 def tasks(
     *,
-    status: Annotated[Status | None, typer.Option(help="Only those of this status.")] = None,
+    status: Annotated[
+        Status | None, typer.Option(metavar="STATUS", help=f"Only those of this status: {', '.join(Status)}.")
+    ] = None,
     provider: Annotated[str | None, typer.Option(help="Only those at this provider.")] = None,
     model: Annotated[str | None, typer.Option(help="Only those of this model.")] = None,
+    follow: Annotated[
+        bool, typer.Option("--follow", "-f", help="A line for each of the newest tasks as it changes, until Ctrl-C.")
+    ] = False,
     limit: options.Limit = 50,
     every: options.All = False,
     as_json: options.AsJson = False,
     server: options.Server = None,
     config: options.ConfigFile = None,
 ) -> None:
-    """List tasks, newest first."""
+    """List tasks, newest first; or follow them as they change."""
+    if follow and every:
+        raise misuse("--follow watches the newest --limit tasks (500 at most), so it does not go with --all")
     api = connect(server, config)
     wanted = {"status": None if status is None else status.value, "provider": provider, "model": model}
+    if follow:
+        _follow(api, limit, wanted, as_json=as_json)
+        return
     found = api.pages("/v1/tasks", limit=None if every else limit, **wanted)
     say.rows(found, COLUMNS, as_json=as_json, empty="no tasks")
 
@@ -142,6 +161,17 @@ def stop(
     """Stop watching a task; the remote job is left alone."""
     stopped = connect(server, config).call("DELETE", f"/v1/tasks/{in_path(task_id)}")
     _show(stopped, as_json=as_json)
+
+
+def _follow(api: Api, limit: int, wanted: dict[str, str | None], *, as_json: bool) -> None:
+    try:
+        for task in following.changes(api, limit, wanted):
+            if as_json:
+                say.json_line(task)
+            else:
+                print("  ".join(say.cell(read(task)) for read in FOLLOWED), flush=True)
+    except KeyboardInterrupt:
+        raise typer.Exit from None
 
 
 def _conclude(api: Api, task: Object, *, wait: bool, as_json: bool) -> None:
@@ -201,7 +231,14 @@ def _output(output: Json) -> str:
     if not isinstance(output, dict):
         return str(output)
     needs = " (needs the provider's key)" if output.get("needs_auth") else ""
-    return f"{output.get('kind')} {output.get('url')}{needs}"
+    return f"{output.get('kind')} {output.get('url')}{needs}{_saved(output.get('saved'))}"
+
+
+def _saved(copy: Json) -> str:
+    if not isinstance(copy, dict):
+        return ""
+    more = f"{copy['bytes']} bytes" if copy.get("bytes") is not None else copy.get("reason")
+    return f" ({copy.get('state')}{f': {more}' if more else ''})"
 
 
 def _error(error: Json) -> str | None:

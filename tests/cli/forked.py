@@ -12,7 +12,9 @@ from pathlib import Path
 from daemon.cli.main import main
 
 CONTEXT = multiprocessing.get_context("forkserver")
-CONTEXT.set_forkserver_preload(["__main__", "daemon.cli.main", "daemon.cli.settings", "daemon.providers.catalog"])
+CONTEXT.set_forkserver_preload(
+    ["__main__", "daemon.cli.whole", "daemon.cli.settings", "daemon.providers.catalog", "daemon.cli.doctor.outside"]
+)
 
 
 def run(words: Sequence[str], environment: Mapping[str, str], folder: Path, stdin: bytes) -> tuple[int, str, str]:
@@ -34,6 +36,8 @@ def _main(words: list[str], environment: dict[str, str], folder: Path) -> None:
     for number, (name, flags) in enumerate((("stdin", os.O_RDONLY), ("stdout", os.O_WRONLY), ("stderr", os.O_WRONLY))):
         os.dup2(os.open(folder / name, flags | (os.O_CREAT | os.O_TRUNC if number else 0)), number)
     sys.stdin = os.fdopen(0)
+    if "STEP_DOWN" in environment:
+        os.setuid(65534)
     sys.argv = ["pollhook", *words]
     os._exit(_status())
 

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
+import grp
+import os
 import socket
+import tempfile
+from pathlib import Path
 
 import pytest
 
@@ -86,6 +91,46 @@ async def test_a_stranger_behind_the_port_is_recognised(api, pollhook):
     ran = await pollhook("tasks")
 
     assert (ran.status, "does not answer like Pollhook" in ran.err) == (1, True)
+
+
+async def test_a_stranger_that_speaks_json_is_recognised_too(api, pollhook):
+    api.on("GET", "/v1/tasks", {"error": "Not Found"}, status=404)
+
+    ran = await pollhook("tasks")
+
+    assert (ran.status, "does not answer like Pollhook (HTTP 404)" in ran.err) == (1, True)
+    assert "--server or $POLLHOOK_SERVER" in ran.err
+
+
+async def test_a_stranger_that_speaks_no_http_is_recognised(pollhook):
+    async def greet(_, writer):
+        writer.write(b"SSH-2.0-OpenSSH_9.2\r\n")
+        await writer.drain()
+        writer.close()
+
+    async with await asyncio.start_server(greet, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        ran = await pollhook("tasks", POLLHOOK_SERVER=f"127.0.0.1:{port}")
+
+    assert (ran.status, "does not answer like Pollhook (no HTTP)" in ran.err) == (1, True), ran.err
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can step down to nobody")
+async def test_a_socket_that_one_may_not_use_says_which_group_may(pollhook):
+    with tempfile.TemporaryDirectory() as folder, socket.socket(socket.AF_UNIX) as listening:
+        Path(folder).chmod(0o755)
+        listening.bind(f"{folder}/api.sock")
+        listening.listen()
+        os.chown(f"{folder}/api.sock", 0, grp.getgrnam("daemon").gr_gid)
+        Path(f"{folder}/api.sock").chmod(0o660)
+
+        ran = await pollhook("tasks", POLLHOOK_SERVER=f"unix:{folder}/api.sock", STEP_DOWN="1")
+
+    assert ran.status == 1
+    assert ran.err.splitlines() == [
+        f"pollhook: you may not use the socket {folder}/api.sock",
+        "  join its group, as in `usermod -aG daemon $USER` and a new login, or run this as root",
+    ]
 
 
 @pytest.mark.parametrize("text", ["nonsense", "https://example.com", "127.0.0.1:"])

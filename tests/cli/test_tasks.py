@@ -29,6 +29,37 @@ async def test_watch_sends_what_the_options_say(api, pollhook, shapes):
     assert asked.headers["User-Agent"].startswith("pollhook-cli/")
 
 
+@pytest.mark.parametrize(("word", "said"), [("true", True), ("false", False), ("before_event", "before_event")])
+async def test_watch_says_whether_outputs_are_kept(api, pollhook, shapes, word, said):
+    api.on("POST", "/v1/tasks", shapes["task"], status=201)
+
+    ran = await pollhook("watch", "amux", "x", "--save-outputs", word)
+
+    assert ran.status == 0, ran.err
+    assert api.asked[0].body == {"provider": "amux", "remote_id": "x", "save_outputs": said}
+
+
+async def test_watch_refuses_a_word_that_says_nothing_of_keeping(pollhook):
+    ran = await pollhook("watch", "amux", "x", "--save-outputs", "later")
+
+    assert ran.status == 2
+    assert "before_event" in ran.err
+
+
+async def test_a_task_shows_how_the_copies_of_its_outputs_stand(api, pollhook, shapes):
+    copies = [
+        {"state": "saved", "bytes": 7, "sha256": "ab", "content_type": "video/mp4", "reason": None},
+        {"state": "failed", "bytes": None, "sha256": None, "content_type": None, "reason": "HTTP 403"},
+    ]
+    outputs = [{"url": f"https://c.example/{n}", "kind": "video", "saved": copy} for n, copy in enumerate(copies)]
+    api.on("GET", PATH, shapes["task"] | {"outputs": outputs})
+
+    ran = await pollhook("task", PATH.rpartition("/")[2])
+
+    assert "https://c.example/0 (saved: 7 bytes)" in ran.out
+    assert "https://c.example/1 (failed: HTTP 403)" in ran.out
+
+
 async def test_watch_says_only_what_was_said(api, pollhook, shapes):
     api.on("POST", "/v1/tasks", shapes["task"], status=201)
 
