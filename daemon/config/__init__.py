@@ -11,17 +11,20 @@ from daemon.config.problems import ConfigError, Problem, nearest
 from daemon.config.settings import EndpointSettings, Settings
 from daemon.config.shown import Field, describe, fields, secrets
 from daemon.config.values import (
+    SPARE_FILES,
     Listener,
     TcpListener,
     UnixListener,
     allowances,
-    endpoint,
+    endpoint_spec,
+    files_needed,
     listeners,
     save_bounds,
     shared_keys,
 )
 
 __all__ = [
+    "SPARE_FILES",
     "ConfigError",
     "EndpointSettings",
     "Field",
@@ -32,8 +35,9 @@ __all__ = [
     "UnixListener",
     "allowances",
     "describe",
-    "endpoint",
+    "endpoint_spec",
     "fields",
+    "files_needed",
     "listeners",
     "load",
     "located",

@@ -17,8 +17,11 @@ from pydantic_core import PydanticCustomError
 
 from daemon.core import signing, size, span
 from daemon.core.egress import allowance, check_url, is_local
+from daemon.core.endpoint import event_type_complaint
 from daemon.core.headers import header_complaint
 from daemon.core.origin import parse_origin
+from daemon.engine.predicates import predicate_complaint
+from daemon.net.authorities import authorities_complaint
 
 LONGEST_SPAN = 3650 * 86400.0
 LARGEST_SIZE = 2**50
@@ -95,6 +98,16 @@ def _egress_entry(value: str) -> str:
     return value
 
 
+def _proxy(value: str) -> str:
+    try:
+        target = parse_origin(value)
+    except ValueError as complaint:
+        raise ValueError(f"cannot be used: {complaint}") from None
+    if target.scheme != "http" or value.rstrip("/").count("/") != 2:
+        raise ValueError('must name a forward proxy as "http://HOST:PORT"')
+    return str(target)
+
+
 def _signing_secret(value: SecretStr) -> SecretStr:
     try:
         signing.decode_secret(value.get_secret_value())
@@ -138,12 +151,31 @@ def _header_value(value: SecretStr) -> SecretStr:
     return value
 
 
+def _event_type(value: str) -> str:
+    if complaint := event_type_complaint(value):
+        raise ValueError(complaint)
+    return value
+
+
+def _predicate(value: str) -> str:
+    if complaint := predicate_complaint(value):
+        raise ValueError(complaint)
+    return value
+
+
+def _authorities(value: str) -> str:
+    if complaint := authorities_complaint(value):
+        raise ValueError(complaint)
+    return value
+
+
 FilePath = Annotated[Path, AfterValidator(_path)]
 Span = Annotated[float, BeforeValidator(_span), PlainSerializer(span.spoken, when_used="json")]
 Size = Annotated[int, BeforeValidator(_size), PlainSerializer(size.spoken_size, when_used="json")]
 Count = Annotated[int, BeforeValidator(_no_bool), Field(ge=1, le=10_000_000)]
 Number = Annotated[float, BeforeValidator(_no_bool), Field(gt=0, allow_inf_nan=False)]
 EgressEntry = Annotated[str, AfterValidator(_egress_entry)]
+ProxyUrl = Annotated[str, AfterValidator(_proxy)]
 Name = Annotated[str, AfterValidator(_name)]
 HookUrl = Annotated[str, AfterValidator(_url)]
 SigningSecret = Annotated[SecretStr, AfterValidator(_signing_secret)]
@@ -151,3 +183,6 @@ PrivateKey = Annotated[SecretStr, AfterValidator(_private_key)]
 HeaderName = Annotated[str, AfterValidator(_header_name)]
 HeaderValue = Annotated[SecretStr, AfterValidator(_header_value)]
 Schedule = Annotated[tuple[Span, ...], Field(max_length=100)]
+EventType = Annotated[str, AfterValidator(_event_type)]
+Predicate = Annotated[str, AfterValidator(_predicate)]
+Authorities = Annotated[str, AfterValidator(_authorities)]

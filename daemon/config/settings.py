@@ -11,15 +11,19 @@ from typing import Annotated, Literal, Self
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from daemon.config.kinds import (
+    Authorities,
     Count,
     EgressEntry,
+    EventType,
     FilePath,
     HeaderName,
     HeaderValue,
     HookUrl,
     Name,
     Number,
+    Predicate,
     PrivateKey,
+    ProxyUrl,
     Schedule,
     SigningSecret,
     Size,
@@ -27,6 +31,7 @@ from daemon.config.kinds import (
 )
 from daemon.config.listening import TcpListener, listener
 from daemon.core import span
+from daemon.core.endpoint import DISABLE_AFTER
 from daemon.core.saving import SaveBounds
 
 DAY = 86400.0
@@ -87,6 +92,7 @@ class DeliverySettings(Group):
     timeout: Annotated[Span, Field(le=600)] = 20.0
     schedule: Schedule = SCHEDULE
     concurrency: Annotated[Count, Field(le=10_000)] = 10
+    disable_after: Span = DISABLE_AFTER
 
 
 class OutputSettings(Group):
@@ -100,9 +106,20 @@ class OutputSettings(Group):
 
 
 class EgressSettings(Group):
-    """``[egress]``: loopback and private addresses that URLs from the API may stand on."""
+    """``[egress]``: loopback and private addresses that URLs from the API may stand on, and the way out."""
 
     allow: Annotated[tuple[EgressEntry, ...], Field(max_length=1000)] = ()
+    proxy: ProxyUrl | None = None
+    proxy_resolves: bool = False
+
+    @model_validator(mode="after")
+    def _knows_who_judges(self) -> Self:
+        if self.proxy is not None and not self.proxy_resolves:
+            raise ValueError(
+                "proxy leaves it to the proxy to resolve names and to judge their addresses: set proxy_resolves = true"
+                " too if it does (smokescreen does), or leave proxy out"
+            )
+        return self
 
 
 class RetentionSettings(Group):
@@ -131,13 +148,19 @@ class EndpointSettings(Group):
 
     url: HookUrl
     secret: SigningSecret | None = None
-    previous_secrets: Annotated[tuple[SigningSecret, ...], Field(max_length=3)] = ()
+    previous_secrets: Annotated[tuple[SigningSecret, ...], Field(max_length=2)] = ()
     signing_key: PrivateKey | None = None
     headers: Annotated[dict[HeaderName, HeaderValue], Field(max_length=32)] = Field(default_factory=dict)
     timeout: Annotated[Span, Field(le=600)] | None = None
     concurrency: Annotated[Count, Field(le=10_000)] | None = None
     rate: Annotated[Number, Field(le=100_000)] | None = None
     schedule: Schedule | None = None
+    events: Annotated[tuple[EventType, ...], Field(max_length=64)] = ()
+    providers: Annotated[tuple[Name, ...], Field(max_length=64)] = ()
+    where: Predicate | None = None
+    disable_after: Span | None = None
+    store_response: bool = False
+    ca: Authorities | None = None
 
 
 class Settings(Group):

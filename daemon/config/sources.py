@@ -65,21 +65,31 @@ def from_environment(environ: Mapping[str, str]) -> Source:
     return _from_names(named, lambda path: PREFIX + "__".join(path).upper(), "environment")
 
 
+SEALING_CREDENTIAL = "store_key"
+"""The key that seals what the store keeps: no setting, read by whoever opens the store."""
+
+
 def from_credentials(directory: Path) -> Source:
-    """Read the files of systemd's credentials directory; a name outside our scheme is somebody else's, and unread."""
+    """Read the files of systemd's credentials directory; a name outside our scheme is somebody else's, and unread.
+
+    A name may begin with ``pollhook_``, as those do that ``LoadCredential=pollhook:FOLDER`` makes.
+    """
     named: dict[str, str] = {}
     try:
         files = sorted(directory.iterdir()) if directory.is_dir() else []
     except OSError as error:
         raise _unreadable(directory, error) from None
     for file in files:
-        if _is_ours(file.name) and file.is_file():
-            named[file.name] = _text(file).rstrip("\r\n")
+        name = file.name.removeprefix(PREFIX.lower())
+        if _is_ours(name) and not file.is_dir():
+            named[name] = _text(file).rstrip("\r\n")
     return _from_names(named, lambda path: f"credential {'__'.join(path)}", "credentials")
 
 
 def _is_ours(name: str) -> bool:
     """Whether a credential's name lies in our scheme, or so near that it is a slip worth telling."""
+    if name == SEALING_CREDENTIAL:
+        return False
     group = name.split("__", maxsplit=1)[0]
     return group in SETTINGS.keys if "__" in name else group in SETTINGS.keys or _meant(name) is not None
 

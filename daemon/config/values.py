@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from math import inf
-
 from daemon.config.listening import Listener, TcpListener, UnixListener, listener
 from daemon.config.settings import EndpointSettings, Settings
 from daemon.core.egress import Allowance, allowance
-from daemon.core.endpoint import Endpoint
+from daemon.core.endpoint import EndpointSpec
 from daemon.core.saving import SaveBounds
 from daemon.core.signing import Key, hmac_key
 
@@ -16,11 +14,20 @@ __all__ = [
     "TcpListener",
     "UnixListener",
     "allowances",
-    "endpoint",
+    "endpoint_spec",
+    "files_needed",
     "listeners",
     "save_bounds",
     "shared_keys",
 ]
+
+SPARE_FILES = 256
+
+
+def files_needed(settings: Settings) -> int:
+    """Return how many open files the bounds of *settings* may come to: sockets, files, and room to spare."""
+    work = settings.polling.max_in_flight + settings.delivery.max_in_flight + 2 * settings.outputs.max_in_flight
+    return work + settings.server.max_connections + SPARE_FILES
 
 
 def listeners(settings: Settings) -> tuple[Listener, ...]:
@@ -45,17 +52,19 @@ def shared_keys(settings: EndpointSettings) -> tuple[Key, ...]:
     return tuple(hmac_key(secret.get_secret_value()) for secret in written if secret is not None)
 
 
-def endpoint(name: str, settings: Settings, keys: tuple[Key, ...]) -> Endpoint:
-    """Return the configured endpoint *name* signing with *keys*; what it does not say, ``[delivery]`` says."""
-    own, shared = settings.endpoints[name], settings.delivery
-    return Endpoint(
-        name=name,
+def endpoint_spec(own: EndpointSettings) -> EndpointSpec:
+    """Return what the file says of an endpoint, keys aside."""
+    return EndpointSpec(
         url=own.url,
-        keys=keys,
         headers=tuple((header, value.get_secret_value()) for header, value in own.headers.items()),
-        is_trusted=True,
-        timeout=shared.timeout if own.timeout is None else own.timeout,
-        concurrency=shared.concurrency if own.concurrency is None else own.concurrency,
-        rate=inf if own.rate is None else own.rate,
-        schedule=shared.schedule if own.schedule is None else own.schedule,
+        events=own.events,
+        providers=own.providers,
+        where=own.where,
+        timeout=own.timeout,
+        concurrency=own.concurrency,
+        rate=own.rate,
+        schedule=own.schedule,
+        disable_after=own.disable_after,
+        ca=own.ca or None,
+        store_response=own.store_response,
     )

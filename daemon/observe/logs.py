@@ -11,13 +11,13 @@ import os
 import re
 import time
 from collections.abc import Mapping, MutableMapping
-from contextlib import suppress
 from typing import Literal, TextIO, TypeAlias
 
 import structlog
 from structlog.typing import Processor
 
 from daemon.core.wall import rfc3339
+from daemon.observe.outlet import Outlet
 from daemon.observe.redactor import Clean, Redactor
 
 Style: TypeAlias = Literal["auto", "json", "console"]
@@ -34,10 +34,11 @@ def configure(level: str, style: Style, stream: TextIO, redactor: Redactor, *, j
     """
     threshold = logging.getLevelNamesMapping()[level.upper()]
     is_console = style == "console" or (style == "auto" and not journal and stream.isatty())
+    outlet = Outlet(stream)
     structlog.configure(
         processors=_processors(redactor, _console(stream) if is_console else _json(journal=journal)),
         wrapper_class=structlog.make_filtering_bound_logger(threshold),
-        logger_factory=lambda *_: _Writer(stream),
+        logger_factory=lambda *_: outlet,
         cache_logger_on_first_use=False,
     )
     logging.basicConfig(handlers=[_Bridge()], level=max(threshold, logging.WARNING), force=True)
@@ -92,21 +93,6 @@ def _printable(_logger: object, _method: str, event: Event) -> Event:
         name: _CONTROLS.sub(lambda found: f"\\x{ord(found[0]):02x}", value) if isinstance(value, str) else value
         for name, value in event.items()
     }
-
-
-class _Writer:
-    """Writes lines to a stream whose failures (a closed pipe, a full disk) are nobody's but its own."""
-
-    def __init__(self, stream: TextIO) -> None:
-        self._stream = stream
-
-    def msg(self, line: str) -> None:
-        """Write one line."""
-        with suppress(OSError, ValueError):
-            self._stream.write(line + "\n")
-            self._stream.flush()
-
-    debug = info = warning = error = critical = msg
 
 
 class _Bridge(logging.Handler):

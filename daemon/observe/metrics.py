@@ -1,5 +1,6 @@
 """Metrics that prove the claims, in Prometheus's text format.
 
+``Metrics.shown`` lists what there is; the metrics page, the dashboard and the alert rules are held to it by tests.
 Labels are bounded: lanes and endpoints by their configured names (``url`` for all ad-hoc origins), closed lists else.
 A gauge is read from its owner when it is scraped, so nothing is counted twice and nothing can drift.
 """
@@ -23,6 +24,7 @@ from prometheus_client.registry import Collector
 
 from daemon import __version__
 from daemon.core.task import Miss
+from daemon.observe.tally import POLL_FAMILIES, PollTally, Shown
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 Reading: TypeAlias = Mapping[str | tuple[str, ...], float] | float
@@ -40,6 +42,7 @@ class Metrics:
         # One switch for the process: without it every counter brings a second series that nobody asks for.
         disable_created_metrics()  # type: ignore[no-untyped-call]  # the library left it unannotated
         self._registry = CollectorRegistry()
+        self.shown: list[Shown] = []
         ProcessCollector(registry=self._registry)
         self.watch("pollhook_build_info", "Always 1; the version is the label.", lambda: {__version__: 1}, ("version",))
         self._make_poll_metrics()
@@ -49,11 +52,7 @@ class Metrics:
 
     def polled(self, lane: str, result: str, *, lateness: float, seconds: float) -> None:
         """Count a poll; a result that is a Miss counts as one too."""
-        self._polls.labels(lane, result).inc()
-        self._lateness.labels(lane).observe(max(lateness, 0.0))
-        self._poll_seconds.labels(lane).observe(seconds)
-        if result in _MISSES:
-            self._misses.labels(lane, result).inc()
+        self._tally.add(lane, result, lateness, seconds)
 
     def ended(self, lane: str, outcome: str, *, polls: int, delay: float | None) -> None:
         """Count an ending; *delay* where the provider told its finish time."""
@@ -97,6 +96,7 @@ class Metrics:
     def watch(self, name: str, text: str, read: Callable[[], Reading], labels: Sequence[str] = ()) -> None:
         """Show a gauge that *read* answers at every scrape: a number, or one number per label value (or tuple)."""
         self._registry.register(_Gauge(name, text, read, tuple(labels)))
+        self.shown.append(Shown(name=name, kind="gauge", text=text, labels=tuple(labels)))
 
     def render(self) -> bytes:
         """Return everything as text, to be served as ``CONTENT_TYPE``."""
@@ -104,14 +104,9 @@ class Metrics:
 
     def _make_poll_metrics(self) -> None:
         lane = ("lane",)
-        self._polls = self._counter(
-            "polls", "Polls by result: a status word or why there was no news.", "lane", "result"
-        )
-        self._misses = self._counter("poll_misses", "Polls that brought no news; throttled is 429.", "lane", "reason")
-        self._lateness = self._histogram(
-            "poll_lateness_seconds", "Start of a poll minus when it was due.", _QUICK, lane
-        )
-        self._poll_seconds = self._histogram("poll_seconds", "Time that one poll took.", _QUICK, lane)
+        self._tally = PollTally(_QUICK, _MISSES)
+        self._registry.register(self._tally)
+        self.shown += POLL_FAMILIES
         self._endings = self._counter("task_endings", "Tasks that ended, by outcome.", "lane", "outcome")
         self._task_polls = self._histogram("task_polls", "Polls that one task took until it ended.", _COUNTS, lane)
         self._delay = self._histogram("detection_delay_seconds", "End seen minus the provider's finish.", _SLOW, lane)
@@ -137,9 +132,11 @@ class Metrics:
         self._stalls = self._histogram("loop_stall_seconds", "Times the event loop was held up over 50 ms.", _QUICK)
 
     def _counter(self, name: str, text: str, *labels: str) -> Counter:
+        self.shown.append(Shown(name=f"pollhook_{name}_total", kind="counter", text=text, labels=labels))
         return Counter(f"pollhook_{name}", text, labels, registry=self._registry)
 
     def _histogram(self, name: str, text: str, buckets: Sequence[float], labels: Iterable[str] = ()) -> Histogram:
+        self.shown.append(Shown(name=f"pollhook_{name}", kind="histogram", text=text, labels=tuple(labels)))
         return Histogram(f"pollhook_{name}", text, labels, buckets=buckets, registry=self._registry)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, MutableMapping
+from collections.abc import Callable, Iterable, Mapping, MutableMapping
 from math import isfinite
 from typing import TypeAlias
 
@@ -13,6 +13,9 @@ Clean: TypeAlias = "bool | int | float | str | list[Clean] | dict[str, Clean] | 
 SHORTEST_SECRET = 6
 LONGEST_TEXT = 16_384
 DEEPEST = 8
+TOGETHER = 4
+"""Secrets that are looked for at once: a new one costs no more to learn however many there are, and the patterns that
+``re`` remembers stay small."""
 _URL = re.compile(
     r"(?P<scheme>\b[a-z][a-z0-9+.-]{1,15}://)(?:[^\s/?#\"'<>@]*@)?(?P<rest>[^\s?#\"'<>]*)[^\s\"'<>]*", re.IGNORECASE
 )
@@ -25,15 +28,19 @@ class Redactor:
     """
 
     def __init__(self, known: Iterable[str] = ()) -> None:
-        self._known: set[str] = set()
-        self._masked = masking(())
+        self._known: dict[str, None] = {}
+        self._masks: list[Callable[[str], str]] = []
         for secret in known:
             self.add(secret)
 
     def add(self, secret: str) -> None:
         """Mask *secret* from now on, in whichever spelling it stands there, also without its prefix."""
-        self._known.add(re.sub(r"^whs(?:ec|k)_", "", secret.strip()))
-        self._masked = masking(self._known, SHORTEST_SECRET)
+        bare = re.sub(r"^whs(?:ec|k)_", "", secret.strip())
+        if len(bare) < SHORTEST_SECRET or bare in self._known:
+            return
+        self._known[bare] = None
+        first = (len(self._known) - 1) // TOGETHER * TOGETHER
+        self._masks[first // TOGETHER :] = [masking(list(self._known)[first:], SHORTEST_SECRET)]
 
     def __call__(self, _logger: object, _method: str, event: MutableMapping[str, object]) -> Mapping[str, Clean]:
         """Return the event with every value cleaned."""
@@ -41,7 +48,9 @@ class Redactor:
 
     def text(self, text: str) -> str:
         """Return *text* without secrets, at most 16,384 characters of it."""
-        text = without_secret_shapes(self._masked(text))
+        for masked in self._masks:
+            text = masked(text)
+        text = without_secret_shapes(text)
         if "://" in text:
             text = _URL.sub(r"\g<scheme>\g<rest>", text)
         return text if len(text) <= LONGEST_TEXT else f"{text[:LONGEST_TEXT]}… ({len(text)} characters)"

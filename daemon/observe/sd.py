@@ -5,10 +5,15 @@ A message that cannot be sent is dropped: the watchdog, not this process, decide
 
 from __future__ import annotations
 
+import asyncio
 import os
 import socket
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+
+import structlog
+
+log = structlog.get_logger()
 
 
 class Notifier:
@@ -35,7 +40,7 @@ class Notifier:
         return self._send(f"STATUS={' '.join(text.split())}")
 
     def watchdog(self) -> bool:
-        """Say that the event loop is alive."""
+        """Say that the work gets on."""
         return self._send("WATCHDOG=1")
 
     def _send(self, message: str) -> bool:
@@ -57,3 +62,17 @@ def watchdog_interval(environ: Mapping[str, str]) -> float | None:
         return None
     allowed = environ.get("WATCHDOG_USEC", "")
     return int(allowed) / 2_000_000 if allowed.isascii() and allowed.isdecimal() and int(allowed) > 0 else None
+
+
+async def keep_watchdog(notifier: Notifier, interval: float | None, standstill: Callable[[], str | None]) -> None:
+    """Feed the watchdog every *interval* seconds, but not while *standstill* tells a reason; without one, return.
+
+    What stands still is logged at every look, so that the journal says why systemd killed the daemon.
+    """
+    while interval is not None:
+        why = standstill()
+        if why is None:
+            notifier.watchdog()
+        else:
+            log.error("watchdog.withheld", why=why)
+        await asyncio.sleep(interval)

@@ -11,6 +11,7 @@ from daemon.config import Settings
 from daemon.core.breaker import Breaker, Temper, Trouble
 from daemon.core.cadence import Bounds, LearnedCadence
 from daemon.core.errors import NoResult, UnknownProvider
+from daemon.core.experience import AtLeisure, always
 from daemon.core.ids import TaskId
 from daemon.core.judge import HINT_CAP, Patience
 from daemon.core.lane import Lane, Pace
@@ -29,11 +30,12 @@ log = structlog.get_logger()
 
 @dataclass(slots=True)
 class Recipe:
-    """Makes accounts: how a configured account becomes a provider, and what marks its key."""
+    """Makes accounts: how a configured account becomes a provider, what marks its key, when there is time to learn."""
 
     connect: Callable[[Configured], Provider]
     key_mark: Callable[[str, str], str]
     price: float
+    at_leisure: AtLeisure = always
 
     def account(self, configured: Configured) -> Account:
         """Return the account that *configured* describes, its lane empty."""
@@ -53,6 +55,8 @@ class Recipe:
             typical=typical,
             price=self.price,
             evidence=configured.definition.evidence,
+            recheck_for=limits.recheck_for,
+            learns_deadline=not configured.sets_deadline,
         )
         return Account(
             lane=Lane(
@@ -67,6 +71,7 @@ class Recipe:
                 typical=typical,
                 price=self.price,
                 bounds=Bounds(min_gap=limits.min_gap, max_gap=limits.longest_gap, retention=limits.retention),
+                at_leisure=self.at_leisure,
             ),
             patience=Patience(
                 grace=limits.not_found_grace, backoff=limits.min_gap, hint_cap=min(HINT_CAP, limits.retention / 2)

@@ -27,14 +27,14 @@ from daemon.config.settings import ServerSettings
 from daemon.core.errors import Fault
 from daemon.core.signing import BadSecret
 from daemon.observe.redactor import Redactor
-from daemon.observe.sd import Notifier, watchdog_interval
+from daemon.observe.sd import Notifier, keep_watchdog, watchdog_interval
 from daemon.observe.stalls import watch_stalls
 from daemon.providers.mistakes import DefinitionError
 from daemon.service.parts import Parts, assemble
 from daemon.service.reload import reload_into
 
 CLOSE_GRACE = 2.0
-KEEP_LANES = 5.0
+KEEP_LANES = 0.5
 STATUS = 10.0
 
 log = structlog.get_logger()
@@ -53,17 +53,19 @@ class Daemon:
         self._environ = environ
         self._notifier = Notifier(environ)
         self._fault: Fault | None = None
+        self._remark: str | None = None
         self._stop = asyncio.Event()
         self._reload = asyncio.Event()
 
     async def run(self) -> None:
         """Live until a signal; raises Fault where the daemon cannot go on."""
         async with AsyncExitStack() as stack:
-            parts = await assemble(self._settings, stack)
+            parts = await assemble(self._settings, stack, environ=self._environ, hide=self._redactor.add)
             for secret in (parts.own.token, parts.own.master.hex()):
                 self._redactor.add(secret)
+            gc.collect()  # what was left over from the start, before there is much to look through
             await parts.recover()
-            _settle_garbage()
+            settle_garbage()
             listeners = await self._listen(parts)
             stack.push_async_callback(listeners.close, CLOSE_GRACE)
             await self._work(parts, listeners)
@@ -76,6 +78,7 @@ class Daemon:
         app = make_app(
             tasks=parts.tasks,
             deliveries=parts.deliveries,
+            endpoints=parts.endpoints,
             outbox=parts.store.outbox,
             access=access,
             is_ready=lambda: self.was_ready and not self._stop.is_set(),
@@ -84,6 +87,7 @@ class Daemon:
             open_metrics=server.open_metrics,
             version=__version__,
             now_at=parts.clock.now_at,
+            max_waits=max(1, server.max_connections * 3 // 4),
             on_fault=self._fail,
         )
         inherited = inherited_sockets(self._environ, getpid())
@@ -117,14 +121,15 @@ class Daemon:
             "deliveries": parts.courier.pump.run(),
             "downloads": parts.downloads.pump.run(),
             "sweeps": parts.watcher.run_sweeps(),
+            "rechecks": parts.rechecker.run(),
             "notes": parts.watcher.notes.run(),
-            "alerts": parts.courier.run_alerts(),
+            "alerts": parts.courier.alerts.run(),
             "retention": parts.janitor.run(),
             "gauges": parts.gauges.run(),
             "stalls": watch_stalls(parts.metrics.stalled),
             "lanes": self._keep_lanes(parts),
             "status": self._keep_status(parts),
-            "watchdog": self._watchdog(),
+            "watchdog": keep_watchdog(self._notifier, watchdog_interval(self._environ), parts.vigil().standstill),
             "reloads": self._reloads(parts),
         }
 
@@ -169,16 +174,11 @@ class Daemon:
             await asyncio.sleep(STATUS)
             self._say_status(parts)
             await parts.keeper.save_durations()
-            parts.courier.pump.forget_idle(lambda name: "://" in name)
+            parts.courier.pump.forget_idle(lambda name: name not in parts.book.named)
 
     def _say_status(self, parts: Parts) -> None:
-        self._notifier.status(f"watching {len(parts.watcher.live)} tasks in {len(parts.watcher.accounts)} lanes")
-
-    async def _watchdog(self) -> None:
-        interval = watchdog_interval(self._environ)
-        while interval is not None:
-            self._notifier.watchdog()
-            await asyncio.sleep(interval)
+        watching = f"watching {len(parts.watcher.live)} tasks in {len(parts.watcher.accounts)} lanes"
+        self._notifier.status(watching if self._remark is None else f"{self._remark}; {watching}")
 
     async def _reloads(self, parts: Parts) -> None:
         while True:
@@ -186,19 +186,20 @@ class Daemon:
             self._reload.clear()
             self._notifier.reloading()
             try:
-                await reload_into(parts, self._read(), self._redactor)
-                self._say_status(parts)
+                waiting = await reload_into(parts, self._read(), self._redactor)
+                self._remark = f"{', '.join(waiting)} of the new configuration: after a restart" if waiting else None
             except (ConfigError, DefinitionError, BadSecret) as error:
                 log.error("config.refused", why=str(error))  # noqa: TRY400 (a mistake of the operator's, no trace)
-                self._notifier.status(f"the new configuration was refused, the old one stays: {error}"[:300])
+                self._remark = f"the new configuration was refused, the old one stays: {error}"[:300]
+            self._say_status(parts)
             self._notifier.ready()
 
 
-def _settle_garbage() -> None:
-    """Keep the collector off what will live as long as the daemon, and let it come less often for the rest."""
-    gc.collect()
+def settle_garbage() -> None:
+    """Keep the collector off what will live as long as the daemon; let it come, and less often, for the rest."""
     gc.freeze()
     gc.set_threshold(50_000, 20, 50)
+    gc.enable()
 
 
 def _require_guarded(sock: socket.socket, server: ServerSettings) -> None:

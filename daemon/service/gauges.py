@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from daemon.core.delivery import DeliveryState
@@ -24,13 +24,20 @@ class Gauges:
     courier: Courier
     outbox: Outbox
     clock: Clock
+    endpoints: Callable[[], Iterable[str]]
+    max_tasks: Callable[[], int]
+    free_bytes: Callable[[], int]
     counts: Mapping[tuple[str, DeliveryState], int] = field(default_factory=dict)
 
     def register(self, metrics: Metrics) -> None:
         """Show every gauge on *metrics*."""
         metrics.watch("pollhook_tasks_watched", "Live tasks, by lane.", self._tasks, ("lane",))
+        metrics.watch("pollhook_tasks_limit", "Live tasks that [polling] max_tasks allows.", self.max_tasks)
         metrics.watch("pollhook_polls_in_flight", "Polls in flight, by lane.", self._in_flight, ("lane",))
         metrics.watch("pollhook_lane_parked", "1 where the lane's key was refused.", self._parked, ("lane",))
+        metrics.watch(
+            "pollhook_lane_held_seconds", "How long the lane still waits, as its provider asked.", self._held, ("lane",)
+        )
         metrics.watch(
             "pollhook_lane_price_seconds", "Seconds of mean delay one poll is worth.", self._prices, ("lane",)
         )
@@ -39,6 +46,11 @@ class Gauges:
         metrics.watch(
             "pollhook_oldest_due_delivery_seconds", "How long the longest-due delivery has waited.", self._oldest_due
         )
+        metrics.watch("pollhook_endpoint_disabled", "1 where nothing is sent to it.", self._disabled, ("endpoint",))
+        metrics.watch(
+            "pollhook_endpoint_failing_seconds", "How long it has failed; 0: it works.", self._failing, ("endpoint",)
+        )
+        metrics.watch("pollhook_disk_free_bytes", "Bytes left on the database's disk.", self.free_bytes)
 
     async def run(self) -> None:
         """Refresh the delivery counts until cancelled."""
@@ -58,6 +70,10 @@ class Gauges:
     def _parked(self) -> dict[str | tuple[str, ...], float]:
         return {name: float(account.is_parked) for name, account in self.watcher.accounts.items()}
 
+    def _held(self) -> dict[str | tuple[str, ...], float]:
+        now = self.clock.now()
+        return {name: max(0.0, account.lane.held_until - now) for name, account in self.watcher.accounts.items()}
+
     def _prices(self) -> dict[str | tuple[str, ...], float]:
         return {name: account.cadence.price for name, account in self.watcher.accounts.items()}
 
@@ -69,3 +85,13 @@ class Gauges:
         now = self.clock.now()
         waits = (now - lane.agenda.first_due() for lane in self.courier.pump.lanes.values())
         return max(0.0, max(waits, default=0.0))
+
+    def _disabled(self) -> dict[str | tuple[str, ...], float]:
+        return {name: float(self.courier.standing.disabled(name) is not None) for name in self.endpoints()}
+
+    def _failing(self) -> dict[str | tuple[str, ...], float]:
+        return {name: self._failing_for(name) for name in self.endpoints()}
+
+    def _failing_for(self, name: str) -> float:
+        failing = self.courier.standing.failing(name)
+        return 0.0 if failing is None else max(0.0, self.clock.now_at() - failing[0])

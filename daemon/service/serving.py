@@ -10,6 +10,7 @@ from pathlib import Path
 
 import structlog
 
+from daemon.api.sockets import dismiss_callers
 from daemon.config import ConfigError, Settings, load, located, secrets
 from daemon.core.errors import Fault
 from daemon.core.signing import BadSecret
@@ -18,6 +19,7 @@ from daemon.observe.redactor import Redactor
 from daemon.providers.mistakes import DefinitionError
 from daemon.service.accounts import configured_accounts
 from daemon.service.daemon import Daemon
+from daemon.service.descriptors import fitted, open_files
 
 DONE, FAILED, BAD_USAGE, COULD_NOT_START = 0, 1, 2, 3
 
@@ -42,12 +44,19 @@ def serve(config_path: Path | None, overrides: Mapping[str, object]) -> int:
         settings = read()
     except (ConfigError, DefinitionError, BadSecret) as error:
         sys.stderr.write(f"pollhook: {error}\n")
+        dismiss_callers(os.environ, os.getpid())
         return BAD_USAGE
     redactor = Redactor(secrets(settings))
     is_journaled = is_journal(sys.stderr, os.environ)
     configure(settings.log.level, settings.log.format, sys.stderr, redactor, journal=is_journaled)
     os.umask(0o077)
-    daemon = Daemon(settings, read=read, redactor=redactor, environ=os.environ)
+    try:
+        files = open_files()
+        settings = fitted(settings, files)
+    except Fault as fault:
+        log.critical("service.could_not_start", why=str(fault))
+        return COULD_NOT_START
+    daemon = Daemon(settings, read=lambda: fitted(read(), files), redactor=redactor, environ=os.environ)
     return _run(daemon)
 
 

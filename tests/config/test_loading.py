@@ -149,3 +149,9 @@ def test_the_state_directory_is_overruled_by_the_file(read, tmp_path):
 
 def test_options_that_were_not_given_overrule_nothing(read):
     assert read("[polling]\nprice = 2\n", overrides={"polling.price": None}).polling.price == 2
+
+
+def test_the_credential_that_seals_the_store_is_no_setting(tmp_path):
+    (tmp_path / "store_key").write_bytes(b"\xff" * 32)
+
+    assert load(None, {}, {"CREDENTIALS_DIRECTORY": str(tmp_path), "HOME": str(tmp_path)}).endpoints == {}

@@ -1,12 +1,20 @@
 from __future__ import annotations
 
 import base64
-from math import inf
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from daemon.config import TcpListener, UnixListener, allowances, describe, endpoint, listeners, secrets, shared_keys
+from daemon.config import (
+    TcpListener,
+    UnixListener,
+    allowances,
+    describe,
+    endpoint_spec,
+    listeners,
+    secrets,
+    shared_keys,
+)
 
 RAW = b"0123456789abcdef0123456789abcdef"
 SECRET = "whsec_" + base64.b64encode(RAW).decode()
@@ -171,18 +179,17 @@ schedule = ["2s", "1m"]
 KEPT = ["key-of-amux", "jwt-secret", SECRET, OLDER, SIGNING, "of-good-news"]
 
 
-def test_what_an_endpoint_does_not_say_delivery_says(read):
+def test_an_endpoint_says_what_its_table_says_and_no_more(read):
     settings = read(FULL)
 
-    own = endpoint("default", settings, shared_keys(settings.endpoints["default"]))
-    shared = endpoint("ops", settings, ())
+    own, shared = (endpoint_spec(settings.endpoints[name]) for name in ("default", "ops"))
+    keys = shared_keys(settings.endpoints["default"])
 
     assert (own.timeout, own.concurrency, own.rate, own.schedule) == (5.0, 2, 4.0, (1.0,))
-    assert (shared.timeout, shared.concurrency, shared.rate, shared.schedule) == (7.0, 3, inf, (2.0, 60.0))
+    assert (shared.timeout, shared.concurrency, shared.rate, shared.schedule) == (None, None, None, None)
     assert own.headers == (("Authorization", "Bearer of-good-news"),)
-    assert own.is_trusted
-    assert [key.version for key in own.keys] == ["v1", "v1"]
-    assert own.keys[0].sign(b"x") != own.keys[1].sign(b"x")
+    assert [key.version for key in keys] == ["v1", "v1"]
+    assert keys[0].sign(b"x") != keys[1].sign(b"x")
 
 
 def test_neither_a_repr_nor_the_shown_configuration_holds_a_secret(read):

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 from urllib.parse import quote
 
 import pytest
@@ -131,3 +132,16 @@ def test_no_known_secret_passes_by_any_way_into_a_line(lines, stream, redactor, 
 
     assert len(lines()) == 1
     assert json.dumps(KEY)[1:-1] not in stream.getvalue()
+
+
+def test_the_thousandth_secret_costs_no_more_to_learn_than_the_first_and_every_one_is_masked():
+    secrets = [f"{n:06d}+Ab/cdEFgh+IjklMnop/QrstUvwx=" for n in range(1000)]
+    redactor, sizes = Redactor(), []
+    before = set(re._cache)
+
+    for secret in secrets:
+        redactor.add(f"whsec_{secret}")
+    sizes = [len(key[1]) for key in re._cache if key not in before]
+
+    assert max(sizes) < 6000
+    assert redactor.text(" ".join(secrets[n] for n in (0, 3, 4, 500, 999))) == " ".join(["[redacted]"] * 5)

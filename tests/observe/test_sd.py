@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from daemon.observe.sd import Notifier, watchdog_interval
+from daemon.observe.sd import Notifier, keep_watchdog, watchdog_interval
 
 
 @pytest.fixture(params=["path", "abstract"])
@@ -70,3 +70,26 @@ def test_a_manager_that_does_not_read_holds_nobody_up(manager):
 )
 def test_the_watchdog_is_fed_twice_as_often_as_it_asks(environ, interval):
     assert watchdog_interval(environ) == interval
+
+
+async def test_the_watchdog_is_not_fed_while_something_stands_still(manager):
+    listener, environ = manager
+    reasons = iter(["a pump stands still", "a pump stands still", None])
+    seen = []
+
+    def standstill():
+        seen.append(next(reasons))
+        return seen[-1]
+
+    with pytest.raises(RuntimeError):
+        await keep_watchdog(Notifier(environ), 0.001, standstill)
+
+    assert seen == ["a pump stands still", "a pump stands still", None]
+    assert listener.recv(4096) == b"WATCHDOG=1"
+    listener.setblocking(False)
+    with pytest.raises(BlockingIOError):
+        listener.recv(4096)
+
+
+async def test_without_a_watchdog_nobody_looks():
+    await keep_watchdog(Notifier({}), None, lambda: pytest.fail("looked"))
