@@ -8,29 +8,29 @@ against what other pollers do.
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from math import exp, log
-from random import Random
 from statistics import fmean
 
-from daemon.core.cadence import Bounds, LearnedCadence
-from daemon.core.ids import TaskId
-from daemon.core.task import LaneName, Task
+from daemon.core.cadence import LearnedCadence
 
+from benchmarks import live
 from benchmarks.laws import BIMODAL, LAWS, SLOW, SWIFT, Law, Outcome, durations, of_schedule, optimum, outcome
-from benchmarks.plot import Frontier, draw
+from benchmarks.phases import SHOWN
+from benchmarks.phases import outcome as queued_and_run
+from benchmarks.plot import Axis, Panel, Spot, draw
+from benchmarks.replay import FREE, TYPICAL, curve, learn, seen, watched
 from benchmarks.report import Row, Wishes, compared, main, progress
 
 WORTH = (0.1, 0.3, 1.0, 3.0)
 ENDINGS = (0, 10, 30, 300)
 JUDGED = 30
 DEFAULT_PRICE = 0.15
-TYPICAL = 60.0
-FREE = Bounds(min_gap=0.2, max_gap=1e9, retention=1e9)
 NEARNESS = {True: (1.12, 1.05), False: (1.15, 1.07)}
 FEWER = {(SLOW.name, "fixed 5 s"): (1.3, 1.45), (SWIFT.name, "fixed 5 s"): (2.0, 2.3)}
 FEWER_THAN_BACK_OFF = (3.0, 3.4)
+TOLERANCE = (1.25, 1.1)
 
 Policy = Callable[[Law], Outcome]
 
@@ -57,56 +57,6 @@ POLICIES: dict[str, Policy] = {
 }
 
 
-def watched(now: float = float("-inf")) -> Task:
-    """Return a task born at 0 and last seen alive at *now*."""
-    return Task(
-        id=TaskId("tsk_1"), provider=LaneName("bench"), remote_id="r1", model="m", updated_at=0.0, born=0.0,
-        deadline=1e12, next_at=0.0, seen=now,
-    )  # fmt: skip
-
-
-def checks(cadence: LearnedCadence) -> Iterator[float]:
-    """Yield the ages at which *cadence* would poll a task that never ends."""
-    task = replace(watched(), seen=0.0)
-    age = cadence.first(task, 0.0).delay
-    while True:
-        yield age
-        task = replace(task, seen=age)
-        age += cadence.next(task, age).delay
-
-
-def live_through(cadence: LearnedCadence, duration: float) -> None:
-    """Poll one task to its end, as the daemon does, and let the cadence learn from what was seen."""
-    task = replace(watched(), seen=0.0)
-    for age in checks(cadence):
-        if age >= duration:
-            cadence.ended(task, age, has_succeeded=True)
-            return
-        cadence.alive(task, age)
-        task = replace(task, seen=age)
-
-
-def learn(law: Law, endings: int, *, price: float, seed: int, into: LearnedCadence | None = None) -> LearnedCadence:
-    """Return a cadence that has seen so many endings of the law."""
-    dice = Random(f"{law.name}/{seed}")  # noqa: S311 (a simulation)
-    cadence = into or LearnedCadence(typical=TYPICAL, price=price, bounds=FREE)
-    for _ in range(endings):
-        live_through(cadence, law.draw(dice))
-    return cadence
-
-
-def curve(cadence: LearnedCadence, law: Law, price: float) -> Outcome:
-    """Return what the cadence gives at *price* for the law, learning nothing more."""
-    before, cadence.price = cadence.price, price
-    schedule: list[float] = []
-    for age in checks(cadence):
-        schedule.append(age)
-        if age >= durations(law)[-1]:
-            break
-    cadence.price = before
-    return of_schedule(law, schedule)
-
-
 def delay_like(cadence: LearnedCadence, law: Law, delay: float) -> Outcome:
     """Return what the cadence gives at the price at which its mean delay is *delay*."""
     return at_delay(lambda price: curve(cadence, law, price), delay)
@@ -115,7 +65,7 @@ def delay_like(cadence: LearnedCadence, law: Law, delay: float) -> Outcome:
 def at_delay(give: Callable[[float], Outcome], delay: float) -> Outcome:
     """Bisect the price until *give* has the mean delay asked for."""
     low, high = log(1e-3), log(1e4)
-    for _ in range(24):
+    for _ in range(15):
         middle = (low + high) / 2
         low, high = (middle, high) if give(exp(middle)).delay < delay else (low, middle)
     return give(exp(low))
@@ -200,30 +150,92 @@ def shifted(seeds: int) -> list[Row]:
     return rows
 
 
+def plain(law: Law, seeds: int) -> list[Row]:
+    """Return polls per task, mean and p95 delay at the default price, by endings seen, against the exact optimum."""
+    rows, best = [], optimum(law, DEFAULT_PRICE)
+    for endings in ENDINGS:
+        found = [
+            curve(learn(law, endings, price=DEFAULT_PRICE, seed=n), law, DEFAULT_PRICE)
+            for n in range(seeds if endings else 1)
+        ]
+        for measure, unit in (("polls", "polls"), ("delay", "s"), ("p95", "s")):
+            value, against = fmean(getattr(o, measure) for o in found), getattr(best, measure)
+            what = f"{measure}, {law.name}, {endings} endings, at the default price"
+            rows.append(compared(what, value, unit, ("exact optimum", against), better="lower"))
+    return rows
+
+
+def replanned(judged: int) -> list[Row]:
+    """Return what the state, the start of the run and the progress are worth where tasks wait before they run."""
+    rows = []
+    for r in WORTH[:3]:
+        costs = {}
+        for name, shown in SHOWN.items():
+            cadence = LearnedCadence(typical=TYPICAL, price=1 / r, bounds=FREE)
+            found = queued_and_run(cadence, watched(), shown, endings=300, judged=judged)
+            costs[name] = found.cost(1 / r)
+            if name == "nothing":
+                continue
+            what = f"cost, queue LN(60, 1) then run LN(20, .2), answers show {name}, r = {r:g}"
+            rows.append(compared(what, costs[name], "s", ("answers show nothing", costs["nothing"]), better="lower"))
+    return rows
+
+
+def alive(judged: int, seeds: int) -> list[Row]:
+    """Return polls and mean delay of the daemon itself, a real process, against the simulation of the same jobs."""
+    jobs = live.lived(judged)
+    ours = live.outcome([(job.polls, job.delay or 0.0) for job in jobs])
+    bounds, simulated = replace(FREE, min_gap=live.MIN_GAP), []
+    for seed in range(seeds):
+        cadence = LearnedCadence(typical=live.LAW.quantile(0.5), price=live.PRICE, bounds=bounds)
+        learn(live.LAW, live.LEARNED, price=live.PRICE, seed=seed, into=cadence)
+        simulated.append(live.outcome([seen(cadence, job.took) for job in jobs]))
+    theirs = Outcome(*(fmean(each) for each in zip(*((o.polls, o.delay, o.p95) for o in simulated), strict=True)))
+    rival = "simulation of the same tasks"
+    what = f"{live.LAW.name}, {live.LEARNED} endings, the daemon itself on {judged} tasks"
+    cost = theirs.cost(live.PRICE)
+    return [
+        compared(f"polls, {what}", ours.polls, "polls", (rival, theirs.polls), bounds=TOLERANCE, better="lower"),
+        compared(f"delay, {what}", ours.delay, "s", (rival, theirs.delay), bounds=TOLERANCE, better="lower"),
+        compared(f"cost, {what}", ours.cost(live.PRICE), "s", (rival, cost), bounds=TOLERANCE, better="lower"),
+    ]
+
+
 def picture(wishes: Wishes) -> None:
     """Draw delay over polls for each law: the optimum, the cadence cold and learned, the others as points."""
     prices = [0.1 * 10 ** (n / 4) for n in range(9)]
-    frontiers = []
+    panels = []
     for law in LAWS:
         lines = {
-            "exact optimum": [optimum(law, price, 1000) for price in prices],
-            "Pollhook, cold": [curve(learn(law, 0, price=1.0, seed=0), law, price) for price in prices],
-            "Pollhook, 30 endings": [curve(learn(law, 30, price=1.0, seed=0), law, price) for price in prices],
+            "exact optimum": [_spot(optimum(law, price, 1000)) for price in prices],
+            "Pollhook, cold": [_spot(curve(learn(law, 0, price=1.0, seed=0), law, price)) for price in prices],
+            "Pollhook, 30 endings": [_spot(curve(learn(law, 30, price=1.0, seed=0), law, price)) for price in prices],
         }
-        points = {name: policy(law) for name, policy in POLICIES.items() if "1 s" not in name}
-        frontiers.append(Frontier(law.name, lines, points))
+        points = {name: _spot(policy(law)) for name, policy in POLICIES.items() if "1 s" not in name}
+        panels.append(Panel(law.name, lines, points))
+    ticks = (1, 2, 5, 10, 20, 40)
     wishes.results.mkdir(parents=True, exist_ok=True)
-    (wishes.results / "cadence.svg").write_text(draw(frontiers))
+    picture = draw(panels, Axis("polls per task", ticks), Axis("mean delay, s", ticks))
+    (wishes.results / "cadence.svg").write_text(picture)
+
+
+def _spot(outcome: Outcome) -> Spot:
+    return outcome.polls, outcome.delay
 
 
 def measure(wishes: Wishes) -> Sequence[Row]:
     """Measure every law."""
-    seeds = 2 if wishes.quick else 16
+    seeds, few = (1, 1) if wishes.quick else (16, 8)
     rows: list[Row] = []
     for law in LAWS:
         progress(f"{law.name}, {seeds} histories")
-        rows += [*nearness(law, seeds), *fewer(law, seeds), *others(law)]
+        rows += [*nearness(law, seeds), *plain(law, few), *fewer(law, few), *others(law)]
     rows += shifted(seeds)
+    progress("a queue, then a run")
+    rows += replanned(100 if wishes.quick else 3000)
+    if not wishes.quick:
+        progress("the daemon itself")
+        rows += alive(200, seeds)
     picture(wishes)
     return rows
 

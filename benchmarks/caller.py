@@ -15,10 +15,11 @@ PATIENCE = 30.0
 
 @dataclass(slots=True)
 class Tally:
-    """What came back: answers by HTTP status, and the time they took."""
+    """What came back: answers by HTTP status, the time they took, and the share of it the client itself worked."""
 
     statuses: dict[int, int] = field(default_factory=dict)
     seconds: float = 0.0
+    busy: float = 0.0
 
     @property
     def answers(self) -> int:
@@ -66,7 +67,7 @@ def call(port: int, requests: Iterator[bytes], connections: int, seconds: float)
 
     async def run() -> Tally:
         loop, tally = asyncio.get_running_loop(), Tally()
-        began = time.monotonic()
+        began, worked = time.monotonic(), time.process_time()
         opened = [
             (await loop.create_connection(lambda: Caller(requests, tally), "127.0.0.1", port))[0]
             for _ in range(connections)
@@ -75,6 +76,7 @@ def call(port: int, requests: Iterator[bytes], connections: int, seconds: float)
         while tally.answers < connections and time.monotonic() - began < seconds + PATIENCE:  # noqa: ASYNC110 (outside of what is timed)
             await asyncio.sleep(0.05)
         tally.seconds = time.monotonic() - began
+        tally.busy = (time.process_time() - worked) / tally.seconds
         for transport in opened:
             transport.abort()
         return tally

@@ -67,13 +67,15 @@ def rival(server: Server, name: str, words: Sequence[str], seconds: float, into:
         window(server, child, seconds, into)
 
 
-def at(tasks: int, rounds: int, seconds: float, folder: Path) -> tuple[dict[str, Rounds], float]:
+def at(
+    tasks: int, rounds: int, seconds: float, folder: Path, *, manner: str = "ok", rivals: Sequence[str] = tuple(RIVALS)
+) -> tuple[dict[str, Rounds], float]:
     """Measure all of them at *tasks* watched; return their rounds and the bytes per task of the daemon."""
     gap = max(LEAST_GAP, tasks / WANTED)
     found: defaultdict[str, Rounds] = defaultdict(Rounds)
     with Server() as server:
         specs = [
-            LaneSpec(name=lane(n), url=server.url, gap=gap, slots=CONNECTIONS // LANES, timeout=600.0)
+            LaneSpec(name=lane(n), url=server.url, gap=gap, manner=manner, slots=CONNECTIONS // LANES, timeout=600.0)
             for n in range(LANES)
         ]
         with Subject(folder, specs) as subject:
@@ -86,7 +88,7 @@ def at(tasks: int, rounds: int, seconds: float, folder: Path) -> tuple[dict[str,
                 time.sleep(seconds / 2)
                 window(server, subject.process, seconds, found["daemon"])
                 subject.process.freeze()
-                for name in RIVALS:
+                for name in rivals:
                     rival(server, name, (str(tasks), str(gap)), seconds, found[name])
             weight = (max(found["daemon"].rss) - empty) / tasks
     return found, weight
@@ -112,11 +114,25 @@ def rows_of(tasks: int, found: dict[str, Rounds], weight: float) -> list[Row]:
     return rows
 
 
+def unlike(tasks: int, rounds: int, seconds: float, folder: Path) -> list[Row]:
+    """Return how many polls there are where no answer has the bytes of the one before, so that each is read."""
+    found, _ = at(tasks, rounds, seconds, folder, manner="new", rivals=("aiohttp",))
+    ours, theirs = found["daemon"], found["aiohttp"]
+    what = f"at {tasks:,} tasks, each answer new"
+    rate, cost = (RIVALS["aiohttp"], middle(theirs.rate)), (RIVALS["aiohttp"], middle(theirs.cost))
+    return [
+        compared(f"polls/s {what}", middle(ours.rate), "/s", rate, bounds=THROUGHPUT["aiohttp"]),
+        compared(f"CPU per poll {what}", middle(ours.cost), "µs", cost, better="lower"),
+    ]
+
+
 def measure(wishes: Wishes) -> Sequence[Row]:
     """Measure at each size."""
     sizes = (1000, 10_000) if wishes.quick else (1000, 10_000, 100_000)
     rounds, seconds = (1, 1.0) if wishes.quick else (5, 4.0)
     rows: list[Row] = []
+    with tempfile.TemporaryDirectory() as folder:
+        rows += unlike(1000, rounds, seconds, Path(folder))
     for tasks in sizes:
         progress(f"{tasks:,} tasks, {rounds} rounds")
         with tempfile.TemporaryDirectory() as folder:

@@ -43,14 +43,21 @@ def _once(server: Server, subject: Subject, seconds: float) -> dict[str, float]:
     server.record()
     began = time.monotonic()
     ready = subject.start()
-    memory = subject.process.rss
+    memory, cpu = subject.process.rss, subject.process.cpu
     time.sleep(seconds + 1.0)
     arrivals = server.arrivals()
     subject.process.kill()
     first = min(times[0] for times in arrivals.values())
     early = [when for times in arrivals.values() for when in times if when < first + seconds]
     densest = max(_densest_second(times) for times in arrivals.values())
-    return {"ready": ready, "first": first - began, "early": len(early), "densest": densest, "memory": memory}
+    return {
+        "ready": ready,
+        "first": first - began,
+        "early": len(early),
+        "densest": densest,
+        "memory": memory,
+        "cpu": cpu,
+    }
 
 
 def _densest_second(times: Sequence[float]) -> int:
@@ -87,6 +94,10 @@ def rows_of(tasks: int, found: Sequence[dict[str, float]], empty: float) -> list
         Row(
             measure=f"exec to ready, {size}", value=ready, unit="s", rival="an empty database", against=empty,
             floor=READY[0], goal=READY[1], better="lower",
+        ),
+        Row(
+            measure=f"CPU from exec to ready, {size}", value=middle([each["cpu"] for each in found]), unit="s",
+            better="lower",
         ),
         Row(measure=f"exec to first poll, {size}", value=first, unit="s", better="lower"),
         Row(

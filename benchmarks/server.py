@@ -1,7 +1,8 @@
 """The simulated providers: one light process, ``python -m benchmarks.server``, and the handle that asks it.
 
-A target is ``/MANNER/LANE/ID``: a lane that is ``ok`` answers at once that its task runs, ``done`` that it has
-succeeded, ``busy`` 429 with Retry-After, ``junk`` no JSON, ``hang`` nothing.
+A target is ``/MANNER/LANE/ID``: a lane that is ``ok`` answers at once that its task runs, ``new`` the same in bytes
+that are never those of the answer before, ``done`` that it has succeeded, ``busy`` 429 with Retry-After, ``junk`` no
+JSON, ``hang`` nothing.
 """
 
 from __future__ import annotations
@@ -21,9 +22,11 @@ from benchmarks.machine import SERVERS, Child
 from benchmarks.wire import listen, told
 
 RUNNING = told("200 OK", b'{"id":"abcd1234efgh","status":"in_progress","progress":null}')
+NEW = b'{"id":"abcd1234efgh","status":"in_progress","progress":null,"told":%d}'
 DONE = told("200 OK", b'{"id":"abcd1234efgh","status":"completed","url":"https://cdn.example.com/v.mp4"}')
 ANSWERS: dict[bytes, bytes | None] = {
     b"ok": RUNNING,
+    b"new": RUNNING,
     b"done": DONE,
     b"busy": told("429 Too Many Requests", b'{"error":"slow down"}', b"Retry-After: 1"),
     b"junk": told("200 OK", b"<html>We will be back soon" + b"." * 500),
@@ -40,6 +43,7 @@ class Providers:
         self._gaps: defaultdict[bytes, list[float]] = defaultdict(list)
         self._arrivals: defaultdict[bytes, list[float]] = defaultdict(list)
         self._records = False
+        self._told = 10**11
 
     def answer(self, target: bytes, body: bytes) -> bytes | None:
         """Answer one request."""
@@ -54,6 +58,9 @@ class Providers:
                 self._gaps[lane].append(now - self._last[target])
             self._last[target] = now
             self._arrivals[lane].append(now)
+        if manner == b"new":
+            self._told += 1  # each as long as the last one
+            return told("200 OK", NEW % self._told)
         return ANSWERS[manner]
 
     def _tell(self, target: bytes) -> Mapping[str, object]:

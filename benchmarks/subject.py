@@ -20,6 +20,8 @@ READY_SECONDS = 60.0
 BATCH = 1000
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 OURS = ("POLLHOOK_", "LISTEN_", "CREDENTIALS_", "STATE_DIR", "NOTIFY_")
+UNCOMPILED = "PYTHONDONTWRITEBYTECODE"
+"""What a clone may run under; an installed daemon is compiled once, so the one under test is too."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,7 +81,7 @@ class Subject:
     def start(self) -> float:
         """Start the daemon; return the seconds from exec to the first 200 of ``/readyz``."""
         began = time.monotonic()
-        environ = {key: value for key, value in os.environ.items() if not key.startswith(OURS)}
+        environ = {key: value for key, value in os.environ.items() if not key.startswith((*OURS, UNCOMPILED))}
         self.child = Child(self._command, UNDER_TEST, log=self.log, env=environ)
         while not self._is_ready():
             if self.child.process.poll() is not None or time.monotonic() - began > READY_SECONDS:

@@ -6,8 +6,9 @@ from itertools import pairwise
 
 import pytest
 
-from benchmarks.cadence import curve, delay_like, fixed, learn
+from benchmarks.cadence import delay_like, fixed
 from benchmarks.laws import BIMODAL, EXPONENTIAL, HEAVY, SLOW, SWIFT, Law, Outcome, durations, of_schedule, optimum
+from benchmarks.replay import curve, learn
 
 FRONTIER = [
     (SLOW, 0.1, 2.38, 18.3),
