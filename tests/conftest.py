@@ -7,13 +7,19 @@ from __future__ import annotations
 
 import logging
 import os
+import signal
 
 import pytest
 import structlog
-from hypothesis import settings
+from hypothesis import Phase, settings
 
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell that runs us in the background has it ignored
 settings.register_profile("quick", max_examples=30)
 settings.register_profile("thorough", max_examples=100)
+# For mutation testing: the same examples for each mutant, and no search for the smallest that fails.
+settings.register_profile(
+    "mutants", max_examples=30, derandomize=True, database=None, phases=(Phase.explicit, Phase.generate), deadline=None
+)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "quick"))
 
 

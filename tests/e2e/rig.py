@@ -41,6 +41,9 @@ class Rig:
         self.tables: dict[str, dict[str, Any]] = more.pop("tables", {})
         self.process: asyncio.subprocess.Process | None = None
         self.starts = 0
+        self.under: list[str] = []
+        self.program = ["-m", "daemon"]
+        self.environ: dict[str, str] = {}
         self.log = folder / "daemon.log"
         self.config = folder / "config.toml"
 
@@ -74,10 +77,10 @@ class Rig:
     async def start(self, *, expect_ready: bool = True) -> int | None:
         """Start the daemon; return its exit code if it ended instead of becoming ready."""
         self.starts += 1
-        environ = {k: v for k, v in os.environ.items() if not k.startswith("POLLHOOK_")}
+        environ = {k: v for k, v in os.environ.items() if not k.startswith("POLLHOOK_")} | self.environ
         with self.log.open("ab") as log:
             self.process = await asyncio.create_subprocess_exec(
-                sys.executable, "-m", "daemon", "serve", "--config", str(self.config),
+                *self.under, sys.executable, *self.program, "serve", "--config", str(self.config),
                 stdin=asyncio.subprocess.DEVNULL, stdout=log, stderr=log, env=environ,
             )  # fmt: skip
         async with asyncio.timeout(READY_SECONDS):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import sqlite3
 from collections.abc import AsyncIterator
 
 import pytest
@@ -24,8 +25,13 @@ class Provider:
         self.flow = asyncio.Event()
         self.asked: list[dict[str, str]] = []
         self.status = 200
+        self.is_forgotten = False
+        self.polls = 0
 
     async def stands(self, request: web.Request) -> web.Response:
+        self.polls += 1
+        if self.is_forgotten:
+            return web.json_response({"error": "no such job"}, status=404)
         return web.json_response({"state": "done", "outputs": [f"/files/{request.match_info['id']}.mp4"]})
 
     async def file(self, request: web.Request) -> web.StreamResponse:
@@ -64,7 +70,13 @@ async def provider() -> AsyncIterator[Provider]:
 async def rig(tmp_path, provider) -> AsyncIterator[Rig]:
     lane = "providers.local"
     tables = {
-        lane: {"base_url": provider.base, "api_key": "sk-local-1234567890", "min_gap": "200ms", "save_outputs": True},
+        lane: {
+            "base_url": provider.base,
+            "api_key": "sk-local-1234567890",
+            "min_gap": "200ms",
+            "not_found_grace": "500ms",
+            "save_outputs": True,
+        },
         f"{lane}.typical": {"duration": "200ms"},
         f"{lane}.status": {"request": "GET /jobs/{id}", "state": "state"},
         f"{lane}.status.states": {"succeeded": ["done"]},
@@ -144,6 +156,39 @@ async def test_before_event_nothing_is_told_until_the_copy_is_there(rig, provide
     assert (await saved(rig, task_id))["state"] == "saved"
     (event,) = await rig.all_events()
     assert event["body"]["data"]["outputs"][0]["url"].endswith("/files/job.mp4")
+
+
+async def test_a_success_seen_before_the_kill_is_told_though_the_provider_has_forgotten_it_since(rig, provider):
+    await register(rig, "job", save_outputs="before_event")
+    await rig.until(lambda: provider.asked, what="the download began")
+    await rig.kill()
+    provider.is_forgotten, before = True, provider.polls
+    await rig.start()
+    await rig.until(lambda: provider.polls > before + 3, what="it was polled again")
+    assert not rig.receiver.arrivals
+    provider.flow.set()
+    await rig.until(lambda: any(map(is_delivered, rig.receiver.arrivals)), what="the event came")
+
+    (event,) = await rig.all_events()
+    assert event["type"] == "task.succeeded"
+    assert event["body"]["data"]["outputs"][0]["url"].endswith("/files/job.mp4")
+    assert rig.log_lines("service.recovered")[-1]["held"] == 1
+
+
+async def test_an_end_whose_copies_were_settled_before_the_kill_is_told_at_the_start(rig, provider):
+    await register(rig, "job", save_outputs="before_event")
+    await rig.until(lambda: provider.asked, what="the download began")
+    await rig.kill()
+    with sqlite3.connect(rig.folder / "state" / "pollhook.db") as database:
+        database.execute("UPDATE saves SET state = 'failed', due_at = NULL, reason = 'as if given up just before'")
+    database.close()
+    provider.is_forgotten, before = True, provider.polls
+    await rig.start()
+    await rig.until(lambda: any(map(is_delivered, rig.receiver.arrivals)), what="the event came")
+
+    (event,) = await rig.all_events()
+    assert event["type"] == "task.succeeded"
+    assert provider.polls == before
 
 
 async def test_a_link_that_expired_fails_with_a_reason_that_is_shown(rig, provider):
