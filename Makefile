@@ -4,6 +4,8 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 PIP    := PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_INPUT=1 $(BIN)/python -m pip --quiet
 READY  := $(VENV)/.ready
+# npm trusts whom this machine trusts.
+CAS    := $(or $(NODE_EXTRA_CA_CERTS),$(wildcard /etc/ssl/certs/ca-certificates.crt))
 
 .PHONY: help bench-readme demo test-sim test-crash docs docs-output docs-pages docs-transcript test test-systemd test-baddays test-package fuzz soak sbom man unit check format lock wheel clean bench bench-polls bench-cadence bench-lanes bench-restart bench-latency bench-api bench-delivery
 
@@ -25,7 +27,7 @@ verifiers: build/verifiers/.ready ## the npm packages that the tests verify webh
 build/verifiers/.ready: tests/verifiers/package.json tests/verifiers/package-lock.json
 	@mkdir -p build/verifiers && cp $^ build/verifiers/
 	@if command -v npm >/dev/null && command -v node >/dev/null; then \
-	  npm ci --prefix build/verifiers --ignore-scripts --no-audit --no-fund --loglevel=error >/dev/null \
+	  NODE_EXTRA_CA_CERTS=$(CAS) npm ci --prefix build/verifiers --ignore-scripts --no-audit --no-fund --loglevel=error >/dev/null \
 	    && touch $@ || echo "!! npm could not install the JavaScript verifiers: their tests are SKIPPED" >&2; \
 	else echo "!! no node and npm here: the tests with JavaScript verifiers are SKIPPED" >&2; fi
 
