@@ -6,13 +6,14 @@ import http.client
 import json
 import os
 import random
-import socket
 import sys
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
+
+from daemon.demo.ports import free_port
 
 from benchmarks.machine import UNDER_TEST, Child
 
@@ -61,7 +62,7 @@ class Subject:
 
     def __init__(self, folder: Path, lanes: Iterable[LaneSpec], **tables: Mapping[str, object]) -> None:
         self.folder = folder
-        self.port = _free_port()
+        self.port = free_port()
         self.child: Child | None = None
         self.log = folder / "daemon.log"
         folder.mkdir(parents=True, exist_ok=True)
@@ -162,9 +163,3 @@ class Subject:
 
 def _toml(name: str, table: Mapping[str, object]) -> str:
     return "\n".join([f"[{name}]", *(f"{key} = {json.dumps(value)}" for key, value in table.items()), ""])
-
-
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        port: int = server.getsockname()[1]
-        return port

@@ -6,7 +6,6 @@ import asyncio
 import json
 import os
 import signal
-import socket
 import sys
 import time
 from collections.abc import Mapping, Sequence
@@ -15,6 +14,7 @@ from pathlib import Path
 import aiohttp
 
 from daemon.demo.customer import Account
+from daemon.demo.ports import free_port
 
 IN_FLIGHT = 10
 READY_SECONDS = 15.0
@@ -34,7 +34,7 @@ class House:
     """One daemon in *folder*, with a lane per account and one endpoint ``default``."""
 
     def __init__(self, folder: Path, accounts: Sequence[Account], hook_url: str, secret: str) -> None:
-        self.api_url = f"http://127.0.0.1:{_free_port()}"
+        self.api_url = f"http://127.0.0.1:{free_port()}"
         self._folder = folder
         self._config = folder / "config.toml"
         self._log = folder / "daemon.log"
@@ -129,9 +129,3 @@ def _table(name: str, values: Mapping[str, object]) -> str:
 def _plain(environ: Mapping[str, str]) -> dict[str, str]:
     """Return the environment without what would configure or be told a daemon of its own."""
     return {name: value for name, value in environ.items() if not name.startswith(_OURS) and name not in _SYSTEMD}
-
-
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        port: int = server.getsockname()[1]
-        return port

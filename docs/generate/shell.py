@@ -14,6 +14,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Self
 
+from daemon.demo.ports import free_port
 from docs.generate.names import Names
 
 HOME = "/home/you/pollhook"
@@ -28,7 +29,7 @@ class Shell:
 
     def __init__(self, beside: Path) -> None:
         self._beside = beside
-        self._ports = {str(port): str(_free_port()) for port in PORTS}
+        self._ports = {str(port): str(free_port()) for port in PORTS}
         self._more: dict[str, str] = {}
         self._jobs: list[subprocess.Popen[str]] = []
 
@@ -95,11 +96,6 @@ class Shell:
             if time.monotonic() > deadline:
                 raise TimeoutError(f"not up within {START_SECONDS:g} s: {command}")
             time.sleep(0.05)
-
-
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        return int(server.getsockname()[1])
 
 
 def _is_open(port: int) -> bool:

@@ -6,19 +6,17 @@ import asyncio
 import hashlib
 import json
 import os
-import random
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import time
 from collections.abc import Mapping
-from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any, Self
 
+from daemon.demo.ports import free_port
 from tests.crash.points import ARRIVALS
 from tests.crash.world import LIFE
 from tests.e2e.rig import Rig
@@ -38,14 +36,6 @@ def shim() -> Path:
         subprocess.run(command, check=True)
         aside.replace(built)
     return built
-
-
-def quiet_port() -> int:
-    """Return a free port that no outgoing connection is given, so that it is free at the next start, too."""
-    while True:
-        port = random.randrange(10_000, 32_000)
-        with suppress(OSError), socket.create_server(("127.0.0.1", port)):
-            return port
 
 
 class Nursery:
@@ -103,7 +93,7 @@ class CrashRig(Rig):
 
     def __init__(self, folder: Path, nursery: Nursery, **more: Any) -> None:
         super().__init__(folder, **more)
-        self.port = quiet_port()
+        self.port = free_port()
         self.api = f"http://127.0.0.1:{self.port}"
         self.nursery = nursery
         self.trace = folder / "trace"

@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 import os
 import shutil
-import socket
 import subprocess
 from pathlib import Path
 
 import pytest
 
 from daemon.core.delivery import DeliveryState
+from daemon.demo.ports import free_port
 from daemon.webhooks.keys import new_secret
 from tests.delivery.conftest import SECRET
 
@@ -40,11 +40,6 @@ def command(name: str, folder: Path) -> tuple[list[str], dict[str, str]]:
         if subprocess.run(["go", *words], cwd=folder, capture_output=True, check=False).returncode:
             pytest.skip(f"`go {' '.join(words)}` failed, so the Go example was not run: is its library to be had?")
     return [str(folder / "receiver")], {}
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        return server.getsockname()[1]
 
 
 async def listening(port: int) -> None:

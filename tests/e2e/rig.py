@@ -6,7 +6,6 @@ import asyncio
 import json
 import os
 import signal
-import socket
 import sys
 from pathlib import Path
 from typing import Any, Self
@@ -14,17 +13,13 @@ from typing import Any, Self
 import aiohttp
 
 from daemon.demo.plan import Faults, Pace
+from daemon.demo.ports import free_port
 from daemon.demo.providers import Simulation
 from daemon.demo.receiver import Receiver
 
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 READY_SECONDS = 20.0
 LANE = {"timeout": "2s", "rate": 200.0, "burst": 50.0, "concurrency": 50, "min_gap": "300ms", "max_gap": "2s"}
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        return int(server.getsockname()[1])
 
 
 class Rig:

@@ -13,7 +13,8 @@ import pytest
 from aiohttp import web
 
 from daemon.demo.plan import Pace
-from tests.e2e.rig import Rig, free_port
+from daemon.demo.ports import free_port
+from tests.e2e.rig import Rig
 
 pytestmark = pytest.mark.e2e
 QUICK = Pace(queued=(0.0, 0.2), running=(0.3, 1.0))

@@ -10,7 +10,8 @@ from aiohttp import web
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 from daemon.demo.plan import Pace
-from tests.e2e.rig import Rig, free_port
+from daemon.demo.ports import free_port
+from tests.e2e.rig import Rig
 
 QUICK = Pace(queued=(0.0, 0.1), running=(0.2, 0.5), failing=0.0, canceled=0.0)
 

@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 
-from tests.e2e.rig import free_port
+from daemon.demo.ports import free_port
 
 READY_SECONDS = 30.0
 

@@ -16,7 +16,7 @@ from typing import Any
 import aiohttp
 
 from benchmarks.scraped import lateness
-from tests.e2e.rig import free_port
+from daemon.demo.ports import free_port
 
 READY_SECONDS = 30.0
 
