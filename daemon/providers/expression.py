@@ -24,6 +24,7 @@ MAX_TEXT = 2048
 _DEEPEST_SET = 8
 _MOST_BITS = 14_000
 _PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(?:\.[A-Za-z_][A-Za-z0-9_]*)*")
+_APPLYING = frozenset({"map", "max_by", "min_by", "sort_by"})  # what takes an expression, as ``&x``
 _FAILURES = (
     jmespath.exceptions.JMESPathError,
     ArithmeticError,
@@ -73,6 +74,7 @@ def compiled(text: object) -> Expression:
     except (jmespath.exceptions.JMESPathError, RecursionError) as failure:
         raise ValueError(f"not a JMESPath expression: {text!r} ({str(failure).splitlines()[0]})") from failure
     _refuse_unknown_functions(tree, text)
+    _refuse_loose_references({"type": "whole", "children": [tree]}, text)
     return Expression(text, _interpret(tree))
 
 
@@ -154,6 +156,18 @@ def _refuse_unknown_functions(tree: object, text: str) -> None:
     for name in _functions_in(tree):
         if name not in known:
             raise ValueError(f"unknown function {name}() in {text!r}; known: {', '.join(sorted(known))}")
+
+
+def _refuse_loose_references(tree: object, text: str) -> None:
+    """Refuse ``&x`` where nothing applies it: its value would be a piece of the interpreter, not of the answer."""
+    if not isinstance(tree, dict):
+        return
+    is_applied = tree.get("type") == "function_expression" and tree["value"] in _APPLYING
+    for child in tree.get("children", ()):
+        if isinstance(child, dict) and child["type"] == "expref" and not is_applied:
+            known = ", ".join(sorted(_APPLYING))
+            raise ValueError(f"& in {text!r} refers to an expression that nothing applies; functions that do: {known}")
+        _refuse_loose_references(child, text)
 
 
 def _functions_in(tree: object) -> Iterator[str]:

@@ -111,6 +111,8 @@ def test_an_unknown_preset_names_the_nearest_and_lists_all(catalog: Catalog) -> 
         ({"hosts": ["h:99999"]}, "a port is 1 to 65535"),
         ({"status": {"state": "a..b"}}, "status.state.0: not a JMESPath expression"),
         ({"status": {"state": "nope(a)"}}, "unknown function nope()"),
+        ({"status": {"state": "&a"}}, "refers to an expression that nothing applies; functions that do: map, max_by"),
+        ({"status": {"state": "not_null([&a, b])"}}, "& in 'not_null([&a, b])' refers to an expression"),
         ({"status": {"states": {"running": ["completed"]}}}, "stands under running and under succeeded"),
         ({"status": {"request": "/x/{id}"}}, 'a request reads "GET /path/{id}"'),
         ({"status": {"request": "GET /x/../{id}"}}, "no '.' or '..' segments"),
