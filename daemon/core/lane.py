@@ -180,7 +180,7 @@ class Lane:
         self.agenda.ended(key)
         again = self._again.pop(key, None)
         if due is not None or again is not None:
-            rank = float(key in self.tried)
+            rank = 1.0 if key in self.tried else 0.0  # two objects for all, where float() makes one for each
             self.agenda.put(key, min(inf if due is None else due, inf if again is None else again), rank)
         else:
             self.tried.discard(key)

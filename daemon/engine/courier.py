@@ -166,7 +166,7 @@ class Courier:
     # ---- one try
 
     async def work(self, key: str) -> float | None:
-        """Make one attempt of one delivery; return the seconds until the next, or None where it is settled."""
+        """Make one attempt of one delivery; return when the next is due, or None where it is settled."""
         message = self._forget(key) or await self._outbox.message(DeliveryId(key))
         if message is None:
             return None
@@ -204,7 +204,8 @@ class Courier:
             case Retry():
                 if settlement.counts:
                     self._lanes.of(delivery.endpoint, delivery.url).demote(delivery.id)
-                return None if self.standing.disabled(delivery.endpoint) else settlement.delay
+                is_disabled = self.standing.disabled(delivery.endpoint)
+                return None if is_disabled else self._clock.now() + settlement.delay
             case GivenUp():
                 self._forget(delivery.id)
                 await self._give_up(delivery, settlement)

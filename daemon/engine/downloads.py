@@ -122,7 +122,7 @@ class Downloads:
         await self._saves.witness(task_id, ended)
 
     async def work(self, key: str) -> float | None:
-        """Make one try of one save; return the seconds until the next, or None where it is settled."""
+        """Make one try of one save; return when the next is due, or None where it is settled."""
         task_id, _, number = key.rpartition("/")
         save = await self._saves.pending(TaskId(task_id), int(number))
         if save is None:
@@ -184,7 +184,7 @@ class Downloads:
                 await self._wake(save.task_id)
                 return None
             case TryAgain():
-                return verdict.delay
+                return self._clock.now() + verdict.delay
             case Abandoned():
                 self.room.leave(save.key)
                 self._give_up(save, verdict.reason)

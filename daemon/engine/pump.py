@@ -1,6 +1,6 @@
 """The pump: turns lanes into asyncio.
 
-Its contract is one line: *work(key) does one try and returns the seconds until it wants another, or None for never*.
+Its contract is one line: *work(key) does one try and returns when it wants another, or None for never*.
 Lanes take turns, so none waits behind another; a bug in one item is caught here, once, and the item rests.
 """
 
@@ -191,8 +191,7 @@ class Pump:
     async def _try(self, lane: Lane, key: str, *, is_rider: bool) -> None:
         due: float | None = None
         try:
-            delay = await self._work(key)
-            due = None if delay is None else self._clock.now() + delay
+            due = await self._work(key)
         except Fault:
             raise
         except Exception:

@@ -95,7 +95,7 @@ class Watcher:
         self.pump.fill(self.accounts[lane].lane, entries)
 
     async def work(self, key: str) -> float | None:
-        """Poll one task once; return the seconds until it wants another poll, or None once it has ended."""
+        """Poll one task once; return when it wants another poll, or None once it has ended."""
         task = self.live.get(TaskId(key))
         if task is None:
             return None
@@ -112,7 +112,7 @@ class Watcher:
         if told.speaks and account.provider is provider:
             self.lane_alerts.heed(account, task, seen)
         try:
-            return await self._decide(account, task, account.blames_key(seen))
+            return await self._decide(account, task, account.blames_key(seen), now=task.polled)
         finally:
             self.polled.ring(task.id)
 
@@ -142,10 +142,10 @@ class Watcher:
             self.traces.polled(task.id, result)
         account.started(task, started)
 
-    async def _decide(self, account: Account, task: Task, seen: Observation) -> float | None:
+    async def _decide(self, account: Account, task: Task, seen: Observation, *, now: float) -> float | None:
         told = with_provider_times(task, seen, self._clock)
         if self.holding.held(task.id) is None:
-            account.learn(told, seen, now=self._clock.now(), shift=self._clock.shift)
+            account.learn(told, seen, now=now, shift=self._clock.shift)
         await self.holding.witness(task, seen)
         seen = self.holding.reading(task.id, seen)
         verdict = judge(
@@ -154,12 +154,12 @@ class Watcher:
             account.cadence,
             patience=account.patience,
             heard=account.heard,
-            now=self._clock.now(),
+            now=now,
             roll=self._dice.roll(),
         )
         match verdict:
             case Wait():
-                return await self._wait_on(task, verdict, seen)
+                return await self._wait_on(task, verdict, seen, now=now)
             case Finish():
                 if isinstance(seen, Missed):
                     await self._finish(account, verdict.task, self.holding.told(verdict))
@@ -168,11 +168,12 @@ class Watcher:
             case _:
                 assert_never(verdict)
 
-    async def _wait_on(self, before: Task, verdict: Wait, seen: Observation) -> float:
-        task, now = verdict.task, self._clock.now()
+    async def _wait_on(self, before: Task, verdict: Wait, seen: Observation, *, now: float) -> float:
+        task = verdict.task
         if isinstance(seen, Pending):
             task.heard(now, seen.mark)
-        task.plan(now + verdict.delay, verdict.reason)
+        due = self._clock.now() + verdict.delay
+        task.plan(due, verdict.reason)
         if task is not before:
             if shows_change(before, task):
                 task.updated_at = self._clock.now_at()
@@ -181,18 +182,18 @@ class Watcher:
                 self.live[task.id] = task
         if verdict.tell:
             await self._interim.tell(task, verdict.tell)
-        return verdict.delay
+        return due
 
     async def _end(self, account: Account, task: Task, ended: Ended) -> float | None:
         if ended.result_due:
             fetched = await self.results.complete(account.provider, task, ended)
             if isinstance(fetched, NotYet):
                 self.lane_alerts.heed(account, task, fetched.seen)
-                return await self._decide(account, replace(task, seen=-inf), fetched.seen)
+                return await self._decide(account, replace(task, seen=-inf), fetched.seen, now=self._clock.now())
             ended = fetched
         held = await self.holding.hold(task, ended)
         if held is not None:
-            return await self._decide(account, replace(task, seen=-inf), held)
+            return await self._decide(account, replace(task, seen=-inf), held, now=self._clock.now())
         await self._finish(account, task, ended)
         return None
 
