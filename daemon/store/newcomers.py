@@ -19,24 +19,21 @@ FEW = 2
 _ROW = INSERT_TASK.rpartition("VALUES")[2].strip()
 _INSERTS = tuple((size, INSERT_TASK.rstrip() + f", {_ROW}" * (size - 1)) for size in (100, 10, 1))
 
-_KNOWN = (
-    SELECT_TASK
-    + """
-WHERE provider = ? AND remote_id = ?
-  AND status IN ('queued', 'running', 'succeeded', 'failed', 'canceled', 'expired')
-ORDER BY status IN ('queued', 'running') DESC, seq DESC
-LIMIT 1
-"""
+_IS_LIVE = "status IN ('queued', 'running')"
+_IS_TOLD = "status IN ('succeeded', 'failed', 'canceled', 'expired')"
+_KNOWN = tuple(
+    f"{SELECT_TASK} WHERE provider = ? AND remote_id = ? AND {state} ORDER BY seq DESC LIMIT 1"
+    for state in (_IS_LIVE, _IS_TOLD)
 )
-
-_WHO_IS_KNOWN = """
-SELECT DISTINCT pair.key
+_WHO_IS_KNOWN = f"""
+SELECT pair.key
 FROM json_each(?) AS pair
-CROSS JOIN tasks INDEXED BY tasks_by_pair
-  ON tasks.provider = pair.value ->> 0 AND tasks.remote_id = pair.value ->> 1
-WHERE tasks.status IN ('queued', 'running', 'succeeded', 'failed', 'canceled', 'expired')
-"""
-"""Many pairs in one question; CROSS JOIN keeps the planner from reading the whole table first."""
+WHERE EXISTS (SELECT 1 FROM tasks INDEXED BY tasks_one_live_of_a_pair
+              WHERE provider = pair.value ->> 0 AND remote_id = pair.value ->> 1 AND {_IS_LIVE})
+   OR EXISTS (SELECT 1 FROM tasks INDEXED BY tasks_told_of_a_pair
+              WHERE provider = pair.value ->> 0 AND remote_id = pair.value ->> 1 AND {_IS_TOLD})
+"""  # noqa: S608 (the states are constants)
+"""Many pairs in one question, each looked up in the index that holds it."""
 
 _FINGERPRINT = "SELECT fingerprint FROM claims WHERE key = ?"
 _CLAIMED_TASKS = SELECT_TASK + "JOIN claim_tasks ON claim_tasks.task_id = tasks.id WHERE key = ? ORDER BY place"
@@ -79,8 +76,11 @@ def claimed(claim: Claim, connection: sqlite3.Connection) -> list[Added] | None:
 
 def known(provider: str, remote_id: str, connection: sqlite3.Connection) -> TaskRecord | None:
     """Return the task that a registration of this pair is answered with, if there is one."""
-    row = connection.execute(_KNOWN, (provider, remote_id)).fetchone()
-    return None if row is None else task_record(row)
+    for question in _KNOWN:
+        row = connection.execute(question, (provider, remote_id)).fetchone()
+        if row is not None:
+            return task_record(row)
+    return None
 
 
 def _known_of(newcomers: Sequence[TaskRecord], connection: sqlite3.Connection) -> dict[tuple[str, str], TaskRecord]:
