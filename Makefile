@@ -7,7 +7,7 @@ READY  := $(VENV)/.ready
 # npm trusts whom this machine trusts.
 CAS    := $(or $(NODE_EXTRA_CA_CERTS),$(wildcard /etc/ssl/certs/ca-certificates.crt))
 
-.PHONY: help bench-readme demo test-sim test-crash docs docs-output docs-pages docs-transcript test test-systemd test-baddays test-package fuzz soak sbom man unit check format lock wheel clean bench bench-polls bench-cadence bench-lanes bench-restart bench-latency bench-api bench-delivery
+.PHONY: help bench-readme demo test-slow test-sim test-crash docs docs-output docs-pages docs-transcript test test-systemd test-baddays test-package fuzz soak sbom man unit check format lock wheel clean bench bench-polls bench-cadence bench-lanes bench-restart bench-latency bench-api bench-delivery
 
 help: ## what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -31,8 +31,11 @@ build/verifiers/.ready: tests/verifiers/package.json tests/verifiers/package-loc
 	    && touch $@ || echo "!! npm could not install the JavaScript verifiers: their tests are SKIPPED" >&2; \
 	else echo "!! no node and npm here: the tests with JavaScript verifiers are SKIPPED" >&2; fi
 
-test: $(READY) verifiers receivers ## the whole test suite
-	@$(BIN)/python -m pytest $(ARGS)
+test: $(READY) verifiers receivers ## the suite but for its slow part, on every core; ARGS=tests/core for whatever you name
+	@$(BIN)/python -m pytest $(or $(ARGS),-m "not slow" -n auto --dist worksteal)
+
+test-slow: $(READY) verifiers receivers ## the real daemon for minutes: crashes, reloads, security, models, benchmarks in small
+	@$(BIN)/python -m pytest -m slow $(ARGS)
 
 test-systemd: $(READY) ## boot a real systemd in a Debian root of its own and run the units there (root; SUITE=trixie for another Debian)
 	@tests/boot/run $(ARGS)

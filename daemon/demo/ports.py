@@ -7,11 +7,13 @@ import socket
 
 FIRST, PAST = 10_000, 32_768  # below those that Linux hands to connections by itself, one of which would take it again
 
+_dice = random.SystemRandom()  # not the common dice: tests that seed those beside each other would all throw the same
+
 
 def free_port() -> int:
     """Return a TCP port of 127.0.0.1 on which nobody listens, and which no connection takes in the meantime."""
     while True:
-        port = random.randrange(FIRST, PAST)
+        port = _dice.randrange(FIRST, PAST)
         try:
             socket.create_server(("127.0.0.1", port)).close()
         except OSError:

@@ -13,6 +13,8 @@ from benchmarks.report import Row, compared, main
 from benchmarks.scraped import lateness, quantile_between
 from benchmarks.subject import LaneSpec, Subject
 
+pytestmark = pytest.mark.slow
+
 running = pytest.mark.e2e
 
 

@@ -19,22 +19,21 @@ SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 
 @pytest.fixture
 async def receiver():
-    """A receiver that verifies with the official library and answers ``app["status"]``."""
+    """A receiver that verifies with the official library, keeps what it ``heard``, and answers ``status``."""
+    told = {"heard": [], "status": [204]}
     application = web.Application()
-    application["heard"] = []
 
     async def hook(request: web.Request) -> web.Response:
         event = Webhook(SECRET).verify(await request.read(), dict(request.headers))
-        application["heard"].append(event)
-        return web.Response(status=application["status"][0], headers={"Location": "https://elsewhere.example/"})
+        told["heard"].append(event)
+        return web.Response(status=told["status"][0], headers={"Location": "https://elsewhere.example/"})
 
-    application["status"] = [204]
     application.router.add_post("/hook", hook)
     runner = web.AppRunner(application, access_log=None, shutdown_timeout=0.1)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()
-    application["url"] = f"http://localhost:{runner.addresses[0][1]}/hook"
-    yield application
+    told["url"] = f"http://localhost:{runner.addresses[0][1]}/hook"
+    yield told
     await runner.cleanup()
 
 

@@ -17,6 +17,8 @@ from daemon.demo.house import DaemonDown, House
 from daemon.demo.providers import DIALECTS
 from daemon.providers.catalog import Catalog
 
+pytestmark = pytest.mark.slow
+
 SECRET = encode_secret(bytes(32))
 
 

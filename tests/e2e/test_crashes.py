@@ -15,7 +15,7 @@ from daemon.demo.plan import Faults, Pace
 from daemon.demo.receiver import findings, is_delivered
 from tests.e2e.rig import Rig
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.slow]
 TASKS = 500
 KILLS = 22
 FAULTS = Faults(throttled=0.01, server_error=0.03, html=0.01, unknown_word=0.05, retry_after=1)

@@ -8,7 +8,7 @@ from standardwebhooks import Webhook
 from daemon.demo.receiver import Receiver
 from tests.e2e.rig import SECRET, Rig
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.slow]
 
 
 async def test_an_endpoint_and_its_rotation_survive_kill_9(tmp_path):

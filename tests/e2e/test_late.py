@@ -10,7 +10,7 @@ from daemon.core.task import PROVIDERS_WORDS
 from daemon.demo.plan import Pace
 from tests.e2e.rig import Rig
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.slow]
 
 
 async def test_a_late_end_is_told_once_though_the_daemon_was_killed_after_the_deadline(tmp_path):

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from daemon.demo.plan import Pace
 from docs.generate.metrics import exported
 from tests.e2e.rig import Rig
+
+pytestmark = pytest.mark.slow
 
 
 async def test_the_real_daemon_exports_what_the_page_says_and_nothing_else(tmp_path):

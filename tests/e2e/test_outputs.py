@@ -13,7 +13,7 @@ from aiohttp import web
 from daemon.demo.receiver import is_delivered
 from tests.e2e.rig import Rig
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.slow]
 BODY = bytes(range(256)) * 40_000
 DIGEST = hashlib.sha256(BODY).hexdigest()
 

@@ -12,7 +12,7 @@ from aiohttp import web
 from daemon.demo.plan import Pace
 from tests.e2e.rig import Rig
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.slow]
 
 MINE = """
 name = "mine"

@@ -16,7 +16,7 @@ from daemon.demo.plan import Pace
 from daemon.demo.ports import free_port
 from tests.e2e.rig import Rig
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.slow]
 QUICK = Pace(queued=(0.0, 0.2), running=(0.3, 1.0))
 SLOW = Pace(queued=(0.0, 0.1), running=(60.0, 60.0))
 

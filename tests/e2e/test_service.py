@@ -97,6 +97,7 @@ async def test_sigterm_drains_and_exits_0_and_the_next_start_goes_on(tmp_path):
         assert sum(polls) == sum(truth.values()), "poll counts survive an orderly stop"
 
 
+@pytest.mark.slow
 async def test_a_revoked_key_parks_the_lane_over_a_restart_and_a_new_key_on_reload_resumes_it(tmp_path):
     async with Rig(tmp_path, pace=QUICK) as rig:
         amux = rig.simulation.providers["amux"]

@@ -6,12 +6,15 @@ import time
 from contextlib import asynccontextmanager
 from typing import Any
 
+import pytest
 from aiohttp import web
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 from daemon.demo.plan import Pace
 from daemon.demo.ports import free_port
 from tests.e2e.rig import Rig
+
+pytestmark = pytest.mark.slow
 
 QUICK = Pace(queued=(0.0, 0.1), running=(0.2, 0.5), failing=0.0, canceled=0.0)
 

@@ -13,7 +13,7 @@ import pytest
 from daemon.store.migrate import migrations
 from tests.e2e.rig import Rig
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.slow]
 SCHEMAS = Path(__file__).parents[1] / "store" / "schemas"
 
 

@@ -16,7 +16,7 @@ from daemon.providers.definition import Definition
 from daemon.providers.doubts import doubts
 from tests.e2e.rig import LANE, Rig
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.slow]
 FOLDER = Path(__file__).parents[2] / "docs" / "providers" / "examples"
 FILES = sorted(FOLDER.glob("*.toml"))
 KEY = "key-of-the-worked-example"

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from itertools import count
 from math import inf, log
 
+import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
@@ -21,6 +22,8 @@ from daemon.core.ramp import Ramp
 from daemon.engine.standing import Standing
 from tests.models.depth import depth
 from tests.models.disk import Disk
+
+pytestmark = pytest.mark.slow
 
 TEMPER = Temper(failures=3, probe=5.0, probe_cap=40.0, credentials_probe=60.0)
 NAME = "a"

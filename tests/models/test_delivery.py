@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
@@ -28,6 +29,8 @@ from daemon.core.record import AttemptRecord, DeliveryQuery, EndpointState, Owed
 from daemon.engine.attempts import settled_by
 from tests.models.depth import depth
 from tests.models.disk import MOMENTS, Disk
+
+pytestmark = pytest.mark.slow
 
 NOW = 1_764_000_000.0
 SCHEDULE = (5.0, 30.0)

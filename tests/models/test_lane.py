@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from math import inf
 
+import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
@@ -19,6 +20,8 @@ from daemon.core.turns import Turns
 from daemon.engine.attempts import settled_by
 from tests.models.depth import depth
 from tests.models.disk import Disk
+
+pytestmark = pytest.mark.slow
 
 NOW = 1_764_000_000.0
 SCHEDULE = (5.0, 30.0, 120.0)

@@ -27,6 +27,8 @@ from daemon.engine.ports import Ending, LateEnding
 from tests.models.depth import depth
 from tests.models.disk import MOMENTS, Disk
 
+pytestmark = pytest.mark.slow
+
 NOW = 1_764_000_000.0
 DEADLINE = 600.0
 JOBS = st.sampled_from(("one", "two", "three"))

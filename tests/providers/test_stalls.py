@@ -25,6 +25,8 @@ from daemon.providers.client import HttpProvider
 from daemon.service.daemon import settle_garbage
 from daemon.store.store import open_store
 
+pytestmark = pytest.mark.slow
+
 BOUND = 0.050
 TICK = 0.001
 TRIES = 3

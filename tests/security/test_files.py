@@ -11,7 +11,7 @@ import pytest
 
 from tests.security.conftest import MINE, Daemon
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.slow]
 PRECIOUS = b"not for Pollhook to touch\n"
 
 

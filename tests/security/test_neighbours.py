@@ -12,7 +12,7 @@ import time
 
 import pytest
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.slow]
 BODY = json.dumps({"provider": "mine", "remote_id": "stolen"}).encode()
 
 

@@ -20,7 +20,7 @@ from urllib.parse import quote
 
 import pytest
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.slow]
 
 SECRETS = {
     "a key in a header": "sk-header-9f3aQx77LmZz01",

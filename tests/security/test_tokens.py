@@ -9,6 +9,8 @@ import pytest
 from daemon.api import access
 from daemon.api.access import Access, digest_of
 
+pytestmark = pytest.mark.slow
+
 GOOD = "t0ken-of-the-tests-0123456789abcdef"
 
 

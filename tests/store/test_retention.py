@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import time
 
+import pytest
+
 from daemon.engine.clock import Clock
 from daemon.engine.janitor import Janitor, Retention
 from tests.store.test_speed import MULTIPLY
@@ -25,6 +27,7 @@ UPDATE deliveries SET state = 'delivered', due_at = NULL WHERE id <> (SELECT min
 """
 
 
+@pytest.mark.slow
 async def test_pruning_a_hundred_thousand_ended_tasks_stalls_neither_the_loop_nor_a_registration(store, a):
     """Slower than other tests: the claim is about this many rows on a real disk, watched for two seconds of it."""
     old = a.newcomer("old")

@@ -2,6 +2,8 @@
 
 import time
 
+import pytest
+
 MULTIPLY = """
 WITH RECURSIVE numbers (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < 99999)
 INSERT INTO tasks (id, provider, remote_id, status, created_at, registered_at, updated_at, deadline_at, model, params)
@@ -23,6 +25,7 @@ async def test_a_thousand_registrations_in_one_call_are_quick(store, a, commits)
     assert spent < 1.0
 
 
+@pytest.mark.slow
 async def test_a_hundred_thousand_live_tasks_are_loaded_within_seconds(store, a):
     await store.watchlist.add([a.newcomer("model")])
     await store.database.change(lambda connection: connection.execute(MULTIPLY))
