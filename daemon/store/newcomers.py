@@ -9,15 +9,13 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Sequence
-from itertools import chain
 
 from daemon.core.errors import KeyReused
 from daemon.core.record import Added, Claim, TaskRecord
-from daemon.store.rows import INSERT_TASK, SELECT_TASK, Value, task_record, task_row
+from daemon.store.bulk import execute_all
+from daemon.store.rows import INSERT_TASK, SELECT_TASK, task_record, task_row
 
 FEW = 2
-_ROW = INSERT_TASK.rpartition("VALUES")[2].strip()
-_INSERTS = tuple((size, INSERT_TASK.rstrip() + f", {_ROW}" * (size - 1)) for size in (100, 10, 1))
 
 _IS_LIVE = "status IN ('queued', 'running')"
 _IS_TOLD = "status IN ('succeeded', 'failed', 'canceled', 'expired')"
@@ -47,7 +45,7 @@ def add_all(parties: Sequence[Sequence[TaskRecord]], connection: sqlite3.Connect
     there = _known_of(newcomers, connection)
     fresh: list[TaskRecord] = []
     answers = [[_answer(newcomer, there, fresh) for newcomer in party] for party in parties]
-    _insert([task_row(record) for record in fresh], connection)
+    execute_all(INSERT_TASK, [task_row(record) for record in fresh], connection)
     return answers
 
 
@@ -91,15 +89,6 @@ def _known_of(newcomers: Sequence[TaskRecord], connection: sqlite3.Connection) -
         found = [pairs[place] for (place,) in rows]
     there = {pair: known(*pair, connection) for pair in found}
     return {pair: record for pair, record in there.items() if record is not None}
-
-
-def _insert(rows: Sequence[tuple[Value, ...]], connection: sqlite3.Connection) -> None:
-    """Insert *rows*, many by each statement: that is cheaper, and other threads are bothered less often."""
-    done = 0
-    for size, statement in _INSERTS:
-        while len(rows) - done >= size:
-            connection.execute(statement, tuple(chain.from_iterable(rows[done : done + size])))
-            done += size
 
 
 def _answer(newcomer: TaskRecord, there: dict[tuple[str, str], TaskRecord], fresh: list[TaskRecord]) -> Added:

@@ -26,8 +26,7 @@ from daemon.store.owing import (
     delivery_of,
     delivery_record,
     feed_item,
-    owe,
-    write_event,
+    publish_all,
 )
 from daemon.store.windows import windowed
 
@@ -78,11 +77,11 @@ class SqliteOutbox:
 
     async def settle(self, settled: Settled) -> None:
         """Record an attempt and where it leaves the delivery."""
-        await self._database.change(partial(settling.settle, settled))
+        await self._database.change_together(settling.settle_all, settled)
 
     async def publish(self, event: Event, owed: Sequence[Owed]) -> None:
         """Commit an event that belongs to no ending."""
-        await self._database.change(partial(_publish, event, owed))
+        await self._database.change_together(publish_all, (event, owed))
 
     async def redeliver(self, event_id: EventId, owed: Sequence[Owed], at: float) -> list[DeliveryRecord] | None:
         """Owe an event again, from the first try."""
@@ -155,11 +154,6 @@ def _message(delivery_id: DeliveryId, connection: sqlite3.Connection) -> tuple[D
         return None
     id_, type_, task_id, created_at, body = row[6:]
     return delivery_of(row[:6]), Event(id=id_, type=type_, task_id=task_id, created_at=created_at, body=body)
-
-
-def _publish(event: Event, owed: Sequence[Owed], connection: sqlite3.Connection) -> None:
-    write_event(connection, event)
-    owe(connection, owed, event.created_at)
 
 
 def _feed(after: int, limit: int, connection: sqlite3.Connection) -> list[FeedItem]:

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from daemon.core.delivery import Delivery, DeliveryState, Refusal, Stages
 from daemon.core.event import Event
 from daemon.core.record import AttemptRecord, DeliveryRecord, FeedItem, Owed
+from daemon.store.bulk import execute_all
 from daemon.store.rows import Row, Value, legible
 
 _INSERT_EVENT = "INSERT INTO events (id, type, task_id, created_at, body) VALUES (?, ?, ?, ?, ?)"
@@ -39,7 +40,16 @@ def write_event(connection: sqlite3.Connection, event: Event) -> None:
 
 def owe(connection: sqlite3.Connection, owed: Sequence[Owed], at: float) -> None:
     """Insert deliveries made at *at*; only a pending one has a due time."""
-    connection.executemany(_INSERT_DELIVERY, [_owed_row(one, at) for one in owed])
+    execute_all(_INSERT_DELIVERY, [_owed_row(one, at) for one in owed], connection)
+
+
+def publish_all(told: Sequence[tuple[Event, Sequence[Owed]]], connection: sqlite3.Connection) -> list[None]:
+    """Insert events in their order, each with the deliveries it is owed in, and return one None for each."""
+    events = [(event.id, event.type, event.task_id, event.created_at, event.body) for event, _ in told]
+    execute_all(_INSERT_EVENT, events, connection)
+    rows = [_owed_row(one, event.created_at) for event, owed in told for one in owed]
+    execute_all(_INSERT_DELIVERY, rows, connection)
+    return [None] * len(told)
 
 
 def delivery_record(row: Row) -> DeliveryRecord:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from collections.abc import Sequence
 
@@ -9,6 +10,7 @@ from daemon.core.delivery import Delivery, DeliveryState
 from daemon.core.ids import DeliveryId, EventId
 from daemon.core.record import AttemptRecord, DeliveryRecord, Owed
 from daemon.engine.ports import Settled
+from daemon.store.bulk import execute_all
 from daemon.store.owing import SELECT_DELIVERY, delivery_of, delivery_record, owe
 from daemon.store.rows import Value, legible
 
@@ -18,7 +20,7 @@ SET attempts = max(attempts + 1, :number), tries = tries + :counts, updated_at =
 WHERE id = :id
 """
 
-_BEFORE = "SELECT max(attempts + 1, ?), due_at FROM deliveries WHERE id = ?"
+_BEFORE = "SELECT id, state, attempts, due_at FROM deliveries WHERE id IN (SELECT value FROM json_each(?))"
 
 _INSERT_ATTEMPT = """
 INSERT INTO attempts (delivery_id, number, started_at, seconds, http_status, refusal, detail, address, due_at,
@@ -34,11 +36,14 @@ WHERE id = :id AND state = 'pending' AND (:state <> 'dead' OR tries = :tries)
 """A delivery sent anew while its last try was out has fewer tries, and does not die of that one."""
 
 _SUCCEED = """
+WITH told (id, number, counts, at, reason) AS (VALUES (?, ?, ?, ?, ?))
 UPDATE deliveries
-SET state = 'delivered', due_at = NULL, reason = :reason,
-    attempts = max(attempts + 1, :number), tries = tries + :counts, updated_at = :at
-WHERE id = :id AND state IN ('pending', 'parked', 'dead')
+SET state = 'delivered', due_at = NULL, reason = told.reason,
+    attempts = max(attempts + 1, told.number), tries = tries + told.counts, updated_at = told.at
+FROM told
+WHERE deliveries.id = told.id AND +state IN ('pending', 'parked', 'dead')
 """
+"""With the plus the planner goes by the id, not by the index on state and id."""
 
 _DELIVERIES_OF = SELECT_DELIVERY + "WHERE event_id = ? ORDER BY deliveries.id"
 
@@ -89,27 +94,50 @@ DELETE FROM events WHERE seq IN (
 """
 
 
-def settle(settled: Settled, connection: sqlite3.Connection) -> None:
-    """Record the attempt, whatever became of the delivery meanwhile, and move the delivery where it may move."""
+def settle_all(many: Sequence[Settled], connection: sqlite3.Connection) -> list[None]:
+    """Record each attempt, whatever became of its delivery meanwhile, and move the delivery where it may move.
+
+    Returns one None for each.
+    """
+    ids = [settled.delivery.id for settled in many]
+    if len(set(ids)) < len(ids):  # two tries of one delivery: the later one builds on what the earlier one left
+        for settled in many:
+            settle_all([settled], connection)
+        return [None] * len(many)
+    found = connection.execute(_BEFORE, (json.dumps(ids),)).fetchall()
+    before = {id_: (state, attempts, due_at) for id_, state, attempts, due_at in found}
+    known = [(settled, *before[settled.delivery.id]) for settled in many if settled.delivery.id in before]
+    attempts = [
+        (one.delivery.id, max(tried + 1, one.attempt.number), *_told(one.attempt, due_at))
+        for one, _, tried, due_at in known
+    ]
+    execute_all(_INSERT_ATTEMPT, attempts, connection)
+    succeeded = [
+        (one.delivery.id, one.attempt.number, one.counts, _ended_at(one), one.reason)
+        for one, state, *_ in known
+        if one.state is DeliveryState.DELIVERED and state != DeliveryState.DELIVERED
+    ]
+    execute_all(_SUCCEED, succeeded, connection)
+    for one, state, *_ in known:
+        if one.state is not DeliveryState.DELIVERED or state == DeliveryState.DELIVERED:
+            _leave(one, connection)
+    return [None] * len(many)
+
+
+def _leave(settled: Settled, connection: sqlite3.Connection) -> None:
+    """Count the attempt of one that did not succeed, or had before, and leave the delivery as *settled* says."""
     attempt, id_ = settled.attempt, settled.delivery.id
-    counted = {
-        "id": id_,
-        "number": attempt.number,
-        "at": attempt.started_at + attempt.seconds,
-        "counts": settled.counts,
-    }
-    before = connection.execute(_BEFORE, (attempt.number, id_)).fetchone()
-    if before is None:
-        return
-    connection.execute(_INSERT_ATTEMPT, (id_, before[0], *_told(attempt, before[1])))
-    if settled.state is DeliveryState.DELIVERED:
-        if connection.execute(_SUCCEED, counted | {"reason": settled.reason}).rowcount == 0:
-            connection.execute(_COUNT_ATTEMPT, counted)
-        return
+    counted = {"id": id_, "number": attempt.number, "at": _ended_at(settled), "counts": settled.counts}
     connection.execute(_COUNT_ATTEMPT, counted)
+    if settled.state is DeliveryState.DELIVERED:
+        return
     due_at = settled.due_at if settled.state is DeliveryState.PENDING else None
     left = {"id": id_, "state": settled.state.value, "due_at": due_at, "reason": legible(settled.reason)}
     connection.execute(_SETTLE, left | {"tries": settled.delivery.tries + settled.counts})
+
+
+def _ended_at(settled: Settled) -> float:
+    return settled.attempt.started_at + settled.attempt.seconds
 
 
 def _told(attempt: AttemptRecord, due_at: float | None) -> tuple[Value, ...]:
