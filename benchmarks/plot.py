@@ -1,4 +1,4 @@
-"""Pictures as SVG, written by hand so that no library is needed: panels side by side, both axes logarithmic."""
+"""Pictures as SVG, written by hand so that no library is needed: panels in rows, both axes logarithmic."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from html import escape
 from math import log10
 from typing import TypeAlias
 
-PANEL, MARGIN, LEGEND = 300, 50, 46
+PANEL, MARGIN, LINE, ACROSS = 300, 50, 20, 3
 COLOURS = ("#111111", "#b0b0b0", "#0a7d5a", "#c4452d", "#3564b8", "#9a57b5")
 Spot: TypeAlias = tuple[float, float]
 
@@ -36,19 +36,20 @@ class Panel:
 
 
 def draw(panels: Sequence[Panel], across: Axis, upward: Axis) -> str:
-    """Return the panels side by side."""
-    step = PANEL + MARGIN
-    width, height = MARGIN + len(panels) * step, PANEL + 2 * MARGIN + LEGEND
-    size = f'width="{width}" height="{height}"'
+    """Return the panels in rows of three, what the colours mean below."""
+    names = [*panels[0].lines, *panels[0].points]
+    rows = -(-len(panels) // ACROSS)
+    width, foot = MARGIN + min(len(panels), ACROSS) * (PANEL + MARGIN), rows * (PANEL + 2 * MARGIN)
+    size = f'width="{width}" height="{foot + len(names) * LINE + MARGIN // 2}"'
     parts = [f'<svg xmlns="http://www.w3.org/2000/svg" {size} font-family="sans-serif" font-size="11">']
     parts.append('<rect width="100%" height="100%" fill="white"/>')
     for n, panel in enumerate(panels):
-        parts.append(f'<g transform="translate({MARGIN + n * step},{MARGIN})">{_panel(panel, across, upward)}</g>')
-    names = [*panels[0].lines, *panels[0].points]
+        x, y = MARGIN + n % ACROSS * (PANEL + MARGIN), MARGIN + n // ACROSS * (PANEL + 2 * MARGIN)
+        parts.append(f'<g transform="translate({x},{y})">{_panel(panel, across, upward)}</g>')
     for n, name in enumerate(names):
-        x, y = MARGIN + n * 190, height - 16
-        parts.append(f'<circle cx="{x}" cy="{y - 4}" r="5" fill="{COLOURS[n]}"/><text x="{x + 9}" y="{y}">')
-        parts.append(f"{escape(name)}</text>")
+        y = foot + n * LINE
+        parts.append(f'<circle cx="{MARGIN + 5}" cy="{y}" r="5" fill="{COLOURS[n]}"/>')
+        parts.append(f'<text x="{MARGIN + 18}" y="{y + 4}" font-size="13">{escape(name)}</text>')
     return "".join([*parts, "</svg>\n"])
 
 
