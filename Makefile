@@ -7,7 +7,7 @@ READY  := $(VENV)/.ready
 # npm trusts whom this machine trusts.
 CAS    := $(or $(NODE_EXTRA_CA_CERTS),$(wildcard /etc/ssl/certs/ca-certificates.crt))
 
-.PHONY: help bench-readme demo test-slow test-sim test-crash docs docs-output docs-pages docs-transcript test test-systemd test-baddays test-package fuzz soak sbom man unit check format lock wheel clean bench bench-polls bench-cadence bench-lanes bench-restart bench-latency bench-api bench-delivery
+.PHONY: help deb bench-readme demo test-slow test-sim test-crash docs docs-output docs-pages docs-transcript test test-systemd test-baddays test-package fuzz soak sbom man unit check format lock wheel clean bench bench-polls bench-cadence bench-lanes bench-restart bench-latency bench-api bench-delivery
 
 help: ## what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -100,6 +100,9 @@ man: $(READY) ## write shipping/pollhook.1 from the command line's own words
 
 wheel: $(READY) ## build the wheel and the sdist into dist/
 	@$(BIN)/python -m hatchling build --directory dist
+
+deb: $(READY) ## build dist/pollhook_VERSION_ARCH.deb for the Debian this is
+	@$(BIN)/python -m shipping.debian
 
 test-package: $(READY) ## build both, install each in an environment of its own, run it from an empty folder
 	@$(BIN)/python -m shipping.try_packages $(ARGS)

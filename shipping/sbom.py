@@ -30,8 +30,7 @@ _HASH = re.compile(r"--hash=sha256:([0-9a-f]{64})")
 def document() -> dict[str, Any]:
     """Return the bill of materials."""
     found = dict(sorted(_needed("pollhook", SHIPPED)))
-    pins = pinned()
-    components = [_component(dist, pins.get(name, (None, ()))[1]) for name, dist in found.items() if name != "pollhook"]
+    parts = [_component(dist, hashes) for dist, hashes in components()]
     graph = [
         {
             "ref": _ref(dist),
@@ -50,11 +49,18 @@ def document() -> dict[str, Any]:
             },
             "tools": {"components": [{"type": "application", "name": "shipping.sbom", "version": __version__}]},
         },
-        "components": components,
+        "components": parts,
         "dependencies": graph,
     }  # fmt: skip
     digest = hashlib.sha256(json.dumps(told, sort_keys=True).encode()).digest()
     return told | {"serialNumber": f"urn:uuid:{uuid.UUID(bytes=digest[:16], version=4)}"}
+
+
+def components() -> list[tuple[Distribution, tuple[str, ...]]]:
+    """Return every package that is shipped beside our own, by name, with the sha256 of each file the lock allows."""
+    pins = pinned()
+    found = sorted(_needed("pollhook", SHIPPED))
+    return [(dist, pins.get(name, (None, ()))[1]) for name, dist in found if name != "pollhook"]
 
 
 def pinned(lock: Path = LOCK) -> dict[str, tuple[str, tuple[str, ...]]]:
