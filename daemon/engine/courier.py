@@ -154,6 +154,7 @@ class Courier:
     def forget_endpoint(self, name: str) -> None:
         """Let go of how a deleted endpoint stood; its lane is closed so that the rest can be parked."""
         self.standing.forget(name)
+        self._heeding.observer.endpoint_gone(name)
         self._lanes.of(name, None).resume()
 
     def look_again(self, name: str) -> None:

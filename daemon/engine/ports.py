@@ -483,6 +483,10 @@ class Observer(Protocol):
         """Count a try to fetch an output: ``saved`` or a SaveFault, the bytes saved, and its time."""
         ...
 
+    def endpoint_gone(self, endpoint: str) -> None:
+        """Show no more what was counted of an endpoint that was deleted."""
+        ...
+
     def work_crashed(self, kind: str) -> None:
         """Count a bug that was contained."""
         ...

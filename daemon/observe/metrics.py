@@ -76,6 +76,11 @@ class Metrics:
         if size:
             self._saved_bytes.labels(lane).inc(size)
 
+    def endpoint_gone(self, endpoint: str) -> None:
+        """Drop the series of a deleted endpoint: whoever makes and deletes many would fill the memory with them."""
+        for family in (self._attempts, self._attempt_seconds, self._first_after):
+            family.remove_by_labels({"endpoint": endpoint})
+
     def work_crashed(self, kind: str) -> None:
         """Count a bug that was contained."""
         self._crashes.labels(kind).inc()

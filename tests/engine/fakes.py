@@ -428,7 +428,7 @@ class Tally:
     """An Observer that remembers."""
 
     def __init__(self):
-        self.polls, self.crashes, self.attempts, self.saves = [], [], [], []
+        self.polls, self.crashes, self.attempts, self.saves, self.gone = [], [], [], [], []
 
     def polled(self, lane, result, *, lateness, seconds):
         self.polls.append((lane, str(result), lateness))
@@ -441,6 +441,9 @@ class Tally:
 
     def attempted(self, endpoint, result, *, seconds, first_after):
         self.attempts.append((endpoint, str(result), first_after))
+
+    def endpoint_gone(self, endpoint):
+        self.gone.append(endpoint)
 
     def work_crashed(self, kind):
         self.crashes.append(kind)

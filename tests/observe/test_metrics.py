@@ -54,6 +54,19 @@ def test_ad_hoc_origins_share_one_label(metrics):
     assert "example" not in metrics.render().decode()
 
 
+def test_what_was_counted_of_a_deleted_endpoint_is_shown_no_more(metrics):
+    for name in ("stays", "goes"):
+        metrics.attempted(name, "delivered", seconds=0.1, first_after=0.2)
+        metrics.attempted(name, "timeout", seconds=0.1, first_after=None)
+
+    metrics.endpoint_gone("goes")
+    metrics.endpoint_gone("was never there")
+
+    shown = metrics.render().decode()
+    assert 'endpoint="goes"' not in shown
+    assert shown.count('endpoint="stays"') > 30
+
+
 def test_the_process_tells_its_commits_refusals_crashes_and_stalls(metrics):
     metrics.committed(0.002, 40)
     metrics.auth_failed()

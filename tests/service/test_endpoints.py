@@ -46,6 +46,7 @@ class House:
         self.at = NOW
         self.hidden = []
         self.commits = []
+        self.tally = Tally()
 
     async def open(self, given=None):
         self.store = await open_store(self.path, on_commit=lambda *told: self.commits.append(told))
@@ -56,7 +57,7 @@ class House:
         self.courier = Courier(
             outbox=self.store.outbox, ledger=self.store.ledger, sender=ScriptedSender(lambda d, n: Accepted(http_status=204, seconds=0.0)),
             find=self.book.find, origin=lambda url: url, clock=self.clock, dice=Dice(roll=dice.random, bits=dice.getrandbits),
-            observer=Tally(), max_in_flight=10,
+            observer=self.tally, max_in_flight=10,
         )  # fmt: skip
         await self.courier.standing.load()
         deliveries = DeliveryDesk(
@@ -244,6 +245,7 @@ async def test_what_a_deleted_endpoint_is_owed_is_parked_and_comes_back_with_its
 
     assert parked == [(DeliveryState.PARKED, DELETED)] * 3
     assert gone == (None, {})
+    assert house.tally.gone == ["mine"]
     assert await house.states("mine") == [(DeliveryState.PENDING, None)] * 3
 
 
