@@ -7,7 +7,7 @@ READY  := $(VENV)/.ready
 # npm trusts whom this machine trusts.
 CAS    := $(or $(NODE_EXTRA_CA_CERTS),$(wildcard /etc/ssl/certs/ca-certificates.crt))
 
-.PHONY: help deb bench-readme demo test-slow test-sim test-crash docs docs-output docs-pages docs-transcript test test-systemd test-baddays test-package fuzz soak sbom man unit check format lock wheel clean bench bench-polls bench-cadence bench-lanes bench-restart bench-latency bench-api bench-delivery
+.PHONY: help audit deb bench-readme demo test-slow test-sim test-crash docs docs-output docs-pages docs-transcript test test-systemd test-baddays test-package fuzz soak sbom man unit check format lock wheel clean bench bench-polls bench-cadence bench-lanes bench-restart bench-latency bench-api bench-delivery
 
 help: ## what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -61,6 +61,11 @@ soak: $(READY) ## MINUTES=30 of churn and faults: what may not grow is measured,
 sbom: $(READY) ## write build/sbom.json: what the daemon is made of (CycloneDX)
 	@$(BIN)/python -m shipping.sbom build/sbom.json
 
+audit: requirements.lock ## hold what is pinned against the public advisories (pip-audit; needs a network that answers for them)
+	@$(PYTHON) -m venv build/audit
+	@PIP_DISABLE_PIP_VERSION_CHECK=1 build/audit/bin/python -m pip --quiet install pip-audit
+	@build/audit/bin/pip-audit --strict --disable-pip --requirement requirements.lock
+
 unit: $(READY) verifiers ## the part of it that starts no process of its own
 	@$(BIN)/python -m pytest tests/core tests/engine tests/providers tests/net tests/webhooks tests/store tests/api tests/config tests/observe tests/docs tests/models $(ARGS)
 
@@ -104,7 +109,12 @@ wheel: $(READY) ## build the wheel and the sdist into dist/
 deb: $(READY) ## build dist/pollhook_VERSION_ARCH.deb for the Debian this is
 	@$(BIN)/python -m shipping.debian
 
-test-package: $(READY) ## build both, install each in an environment of its own, run it from an empty folder
+build/installers/.ready:
+	@$(PYTHON) -m venv build/installers
+	@PIP_DISABLE_PIP_VERSION_CHECK=1 build/installers/bin/python -m pip --quiet install pipx uv 2>/dev/null && touch $@ \
+	  || { rm -rf build/installers; echo "!! pipx and uv could not be installed: packages are tried with those that are here" >&2; }
+
+test-package: $(READY) build/installers/.ready ## build both, install each in an environment of its own, run it from an empty folder
 	@$(BIN)/python -m shipping.try_packages $(ARGS)
 
 bench-polls bench-cadence bench-lanes bench-restart bench-latency bench-api bench-delivery: bench-%: $(READY)

@@ -1,7 +1,8 @@
 """Build the wheel and the sdist, install each as people do, and run it from an empty folder: ``make test-package``.
 
 Nothing of this repository can be reached from there: another folder, another home, another environment. Dependencies
-come from the package index by the installer's own means. pipx and uv are tried where they are installed.
+come from the package index by the installer's own means. pipx and uv are the machine's own, or those that ``make
+test-package`` puts into ``build/installers``.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 EXTRAS = "demo,fast"
 PRESETS = 50
+PATH = f"{os.environ['PATH']}:{ROOT / 'build/installers/bin'}"
 LOOK = """
 import pathlib, sys, daemon
 from importlib.metadata import files, version
@@ -45,7 +47,7 @@ def main(words: Sequence[str]) -> int:
         for number, (installer, install, package) in enumerate(trials):
             if words and installer not in words:
                 continue
-            if installer != "pip" and shutil.which(installer) is None:
+            if installer != "pip" and shutil.which(installer, path=PATH) is None:
                 print(f"NOT TRIED: {installer} is not installed", flush=True)
                 continue
             own = folder / str(number)
@@ -81,7 +83,8 @@ def isolated(own: Path) -> dict[str, str]:
     cache = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
     homes = {"HOME": str(own), "XDG_STATE_HOME": str(own / "state"), "XDG_CACHE_HOME": cache}
     tools = {"PIPX_HOME": str(own / "pipx"), "PIPX_BIN_DIR": str(own / "bin"), "UV_TOOL_DIR": str(own / "uv"),
-             "UV_TOOL_BIN_DIR": str(own / "bin"), "PIP_DISABLE_PIP_VERSION_CHECK": "1"}  # fmt: skip
+             "UV_TOOL_BIN_DIR": str(own / "bin"), "UV_SYSTEM_CERTS": "1",
+             "PATH": PATH, "PIP_DISABLE_PIP_VERSION_CHECK": "1"}  # fmt: skip
     return kept | homes | tools
 
 
