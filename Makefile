@@ -7,7 +7,7 @@ READY  := $(VENV)/.ready
 # npm trusts whom this machine trusts.
 CAS    := $(or $(NODE_EXTRA_CA_CERTS),$(wildcard /etc/ssl/certs/ca-certificates.crt))
 
-.PHONY: help audit deb bench-readme demo test-slow test-sim test-crash docs docs-output docs-pages docs-transcript test test-systemd test-baddays test-package fuzz soak sbom man unit check format lock wheel clean bench bench-polls bench-cadence bench-lanes bench-restart bench-latency bench-api bench-delivery
+.PHONY: help profile audit deb bench-readme demo test-slow test-sim test-crash docs docs-output docs-pages docs-transcript test test-systemd test-baddays test-package fuzz soak sbom man unit check format lock wheel clean bench bench-polls bench-cadence bench-lanes bench-restart bench-latency bench-api bench-delivery
 
 help: ## what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -119,6 +119,9 @@ test-package: $(READY) build/installers/.ready ## build both, install each in an
 
 bench-polls bench-cadence bench-lanes bench-restart bench-latency bench-api bench-delivery: bench-%: $(READY)
 	@$(BIN)/python -m benchmarks.$* $(ARGS)
+
+profile: $(READY) ## where the processor's time goes; ARGS=api for a registration, ARGS=delivery for a delivery
+	@$(BIN)/python -m benchmarks.profiled $(or $(ARGS),api)
 
 bench: bench-polls bench-cadence bench-lanes bench-restart bench-latency bench-api bench-delivery ## every benchmark; ARGS="--quick" for a look
 

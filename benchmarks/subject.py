@@ -77,13 +77,18 @@ class Subject:
         config = folder / "config.toml"
         config.touch(0o600)
         config.write_text("\n".join(_toml(name, table) for name, table in (written | tables).items()))
-        self._command = (sys.executable, "-m", "daemon", "serve", "--config", str(config))
+        self._words = ("daemon", "serve", "--config", str(config))
 
-    def start(self) -> float:
-        """Start the daemon; return the seconds from exec to the first 200 of ``/readyz``."""
+    def start(self, *, sampled: Path | None = None) -> float:
+        """Start the daemon; return the seconds from exec to the first 200 of ``/readyz``.
+
+        With *sampled* it runs under ``benchmarks.sampled``, which writes there.
+        """
+        under = () if sampled is None else ("benchmarks.sampled", str(sampled))
+        command = (sys.executable, "-m", *under, *self._words)
         began = time.monotonic()
         environ = {key: value for key, value in os.environ.items() if not key.startswith((*OURS, UNCOMPILED))}
-        self.child = Child(self._command, UNDER_TEST, log=self.log, env=environ)
+        self.child = Child(command, UNDER_TEST, log=self.log, env=environ)
         while not self._is_ready():
             if self.child.process.poll() is not None or time.monotonic() - began > READY_SECONDS:
                 raise RuntimeError(f"the daemon is not ready; its log ends:\n{self.log.read_text()[-2000:]}")
