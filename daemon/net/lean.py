@@ -118,7 +118,7 @@ class Lean:
                 line = line or await self._dialled(road, note, begun + timeout)
                 line.deadline = begun + timeout
                 try:
-                    return await self._asked(line, road, request, note, limit)
+                    return await self._asked(line, road, request, note, limit, begun=begun)
                 except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError):
                     if not note.is_reused or note.status is not None or line.is_overdue or tries == TRIES:
                         raise
@@ -141,11 +141,13 @@ class Lean:
                 line.connection.close()
         self._idle.clear()
 
-    async def _asked(self, line: Line, road: Road, request: bytes, note: Passage, limit: int) -> Answer:
-        begun, is_whole, protocol, marks = time.monotonic(), False, line.protocol, note.marks
+    async def _asked(
+        self, line: Line, road: Road, request: bytes, note: Passage, limit: int, *, begun: float
+    ) -> Answer:
+        is_whole, protocol, marks = False, line.protocol, note.marks
         note.address = line.address
         self._busy[line] = None
-        self._look_by(begun + LOOK_EVERY)
+        self._look_by(time.monotonic() + LOOK_EVERY)
         try:
             self._write(line, request, note)
             message, payload = await protocol.read()
