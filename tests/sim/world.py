@@ -24,6 +24,7 @@ import aiohttp
 import aiosqlite.core
 
 from daemon.net.exchange import passage
+from daemon.service.entropy import Entropy
 from tests.engine.fakes import EPOCH, VirtualLoop
 from tests.sim.network import Network
 
@@ -84,7 +85,7 @@ class World:
                 (time, "monotonic", loop.time),
                 (aiohttp.connector, "monotonic", loop.time),
                 (random, "random", entropy.random),
-                (secrets, "randbits", entropy.getrandbits),
+                (Entropy, "bits", lambda _self, count: entropy.getrandbits(count)),
                 (secrets, "token_bytes", lambda n=32: entropy.randbytes(n)),
                 (secrets, "token_hex", lambda n=32: entropy.randbytes(n).hex()),
                 (aiosqlite.core.Connection, "__await__", _awaited),
