@@ -1,4 +1,4 @@
-"""Ids and spans of time."""
+"""Ids, spans of time, and what a status says of itself."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from daemon.core.ids import crockford, delivery_id, event_id, task_id, uuid7
 from daemon.core.span import seconds, spoken
+from daemon.core.task import Status
 from daemon.core.wall import rfc3339
 
 
@@ -67,3 +68,12 @@ def test_a_time_is_rounded_to_the_microsecond_and_cut_to_the_millisecond(at):
     moment = datetime.fromtimestamp(at, UTC)
 
     assert rfc3339(at) == moment.strftime("%Y-%m-%dT%H:%M:%S.") + f"{moment.microsecond // 1000:03d}Z"
+
+
+@pytest.mark.parametrize("status", list(Status))
+def test_a_status_knows_whether_it_is_an_end_and_whether_the_provider_said_so(status):
+    ends = {"succeeded", "failed", "canceled", "expired", "lost", "timed_out", "stopped"}
+    told = {"succeeded", "failed", "canceled", "expired"}
+
+    assert status.is_terminal is (status.value in ends)
+    assert status.is_providers_word is (status.value in told)

@@ -122,6 +122,20 @@ class BreakerMachine(RuleBasedStateMachine):
                 return
             self.clock.at = max(self.clock.at, ready)
 
+    @precondition(lambda self: self.rule.trouble in (Trouble.OUTAGE, Trouble.CREDENTIALS))
+    @rule(seconds=st.sampled_from((1.0, 10.0)))
+    def comes_back_and_answers_all_at_once(self, seconds):
+        """Neither slots nor window hold it then, only the ramp."""
+        while self.out:
+            self.is_silent(0)
+        until = max(self.clock.at, self.rule.next_probe) + seconds
+        for _ in range(100):
+            self.clock.at = max(self.clock.at, self.lane.ready_at())
+            if self.clock.at > until:
+                return
+            self.start(1)
+            self.answers_well(0)
+
     @precondition(lambda self: self.out)
     @rule(pick=st.integers(0, 99))
     def answers_well(self, pick):

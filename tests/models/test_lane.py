@@ -47,6 +47,8 @@ class LaneMachine(RuleBasedStateMachine):
     def teardown(self):
         try:
             if hasattr(self, "lane"):
+                self._come_to_rest()
+                self._first_attempts_get_their_turns()
                 self._nobody_starves()
         finally:
             self.disk.destroy()
@@ -153,12 +155,38 @@ class LaneMachine(RuleBasedStateMachine):
                 many, span = last - first + 1, recent[last] - recent[first]
                 assert many <= BURST + (span + many * TOLERANCE) * RATE + 1e-3
 
-    def _nobody_starves(self):
-        """Whatever state it was left in: with newcomers arriving at every start, all that waits gets its turn soon."""
+    def _come_to_rest(self):
+        """Whatever state it was left in: what is out is answered, what waits is due."""
         for key in sorted(self.out):
             self._answered(key, GOOD)
-        waiting = {delivery.id: at for delivery, at in self.disk.all(self.disk.outbox.due(0.0))}
-        self.now = max([self.now, *waiting.values()])
+        self.now = max([self.now, *(at for _, at in self.disk.all(self.disk.outbox.due(0.0)))])
+
+    def _first_attempts_get_their_turns(self):
+        """With an older retry arriving at every start, each second start is a first attempt all the same."""
+        due = self.disk.all(self.disk.outbox.due(0.0))
+        fresh = {delivery.id for delivery, _ in due if not delivery.tries} - self.lane.tried
+        if not self.takes_turns:
+            return
+        bound, older = 2 * len(fresh) + 2, []
+        for _ in range(bound):
+            self.serial += 1
+            older.append(delivery_id(NOW - 86400.0, self.serial))
+            self.lane.demote(older[-1])
+            self.lane.plan(older[-1], self.now)
+            self.now = max(self.now, self.lane.ready_at())
+            key = self.lane.take(self.now)
+            fresh.discard(key)
+            self.lane.went_well(key)
+            self.lane.done(key, None)
+        assert not fresh, f"first attempts not started in {bound} starts"
+        for key in older:
+            self.lane.drop(key)
+        for delivery, _ in due:
+            self.lane.plan(delivery.id, self.now)
+
+    def _nobody_starves(self):
+        """With newcomers arriving at every start, all that waits gets its turn soon."""
+        waiting = {delivery.id for delivery, _ in self.disk.all(self.disk.outbox.due(0.0))}
         bound = 2 * len(waiting) + 2
         for _ in range(bound):
             if not waiting:
@@ -166,7 +194,7 @@ class LaneMachine(RuleBasedStateMachine):
             self.now = max(self.now, self.lane.ready_at())
             assert self.now < inf, "an idle lane with work starts it some day"
             key = self.lane.take(self.now)
-            waiting.pop(key, None)
+            waiting.discard(key)
             self.lane.went_well(key)
             self.lane.done(key, None)
             self.serial += 1
