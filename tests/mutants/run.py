@@ -37,7 +37,7 @@ TESTS = {
     "core/agenda": ("core/test_lane.py", "core/test_turns.py"),
     "core/breaker": ("core/test_lane.py",),
     "core/retry_after": ("core/test_delivery.py",),
-    "webhooks/receipt": ("webhooks/test_sender.py",),
+    "webhooks/receipt": ("webhooks/test_receipt.py",),
 }
 
 

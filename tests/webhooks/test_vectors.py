@@ -101,6 +101,32 @@ def test_the_right_bytes_under_another_version_are_no_signature(version):
         verify(sent, b"{}", [hmac_key(SECRET)], now_at=TIME)
 
 
+@pytest.mark.parametrize("missing", ["webhook-id", "webhook-timestamp", "webhook-signature"])
+def test_a_message_that_lacks_a_header_is_not_signed_even_if_its_signature_fits(missing):
+    sent = {"webhook-id": "msg_1", "webhook-timestamp": str(int(TIME))} | {missing: ""}
+    made = signature([hmac_key(SECRET)], sent["webhook-id"], int(TIME), b"{}")
+    sent = {"webhook-signature": made} | sent
+
+    with pytest.raises(BadSignature, match="has the headers"):
+        verify(sent, b"{}", [hmac_key(SECRET)], now_at=TIME)
+    del sent[missing]
+    with pytest.raises(BadSignature, match="has the headers"):
+        verify(sent, b"{}", [hmac_key(SECRET)], now_at=TIME)
+
+
+@pytest.mark.parametrize("foreign", ["*", "\n", "\u00e9"])
+def test_the_right_bytes_with_foreign_characters_between_are_no_signature(foreign):
+    made = signature([hmac_key(SECRET)], "msg_1", int(TIME), b"{}")
+    sent = {
+        "webhook-id": "msg_1",
+        "webhook-timestamp": str(int(TIME)),
+        "webhook-signature": made[:9] + foreign + made[9:],
+    }
+
+    with pytest.raises(BadSignature, match="no entry"):
+        verify(sent, b"{}", [hmac_key(SECRET)], now_at=TIME)
+
+
 def test_every_bad_secret_is_refused(vectors):
     bad = [case["secret"] for case in vectors["negative_and_boundary"] if "secret" in case]
     assert len(bad) == 9
