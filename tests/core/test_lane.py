@@ -555,6 +555,16 @@ def test_an_outage_puts_all_that_waits_in_one_line():
     assert taken(it, 1.0) == ["a", "b", "c", "d"]
 
 
+def test_a_failure_that_opens_no_breaker_leaves_retries_in_their_line():
+    it = retrying("abcd", slots=4)
+
+    assert not it.went_badly("x", 1.0)
+    it.window = 4.0
+    it.plan("d", 1.0)
+
+    assert taken(it, 1.0) == ["a", "b", "c"]
+
+
 def test_what_is_due_together_goes_by_key_whichever_way_it_was_planned():
     for is_tried in (False, True):
         it = lane()
