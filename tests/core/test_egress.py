@@ -104,6 +104,7 @@ METADATA = [
     "::a9fe:a9fe",
     "fe80::5efe:a9fe:a9fe",
     "2001:0:a9fe:a9fe::1",
+    "2001:0:808:808::5601:5601",
     "64:ff9b:1::a9fe:a9fe",
 ]
 EVERYTHING = [allowance("0.0.0.0/0:443"), allowance("[::]/0:443")]
@@ -418,6 +419,12 @@ def test_a_listener_on_all_addresses_is_not_met_at_a_public_one():
 
     assert verdict(ip_address("93.184.216.34"), 8710, own=own) is None
     assert verdict(ip_address("127.0.0.1"), 8710, own=own, is_trusted=True) == "it is the daemon's own listener"
+
+
+def test_an_allowance_may_begin_or_end_among_metadata_addresses_and_opens_none_of_them():
+    for text in ("169.254.0.0/15:80", "168.63.128.0/22:80"):
+        assert allowance(text).port == 80
+        assert verdict(IPv4Address("169.254.169.254"), 80, allow=[allowance(text)])
 
 
 def test_the_last_port_may_be_allowed():
