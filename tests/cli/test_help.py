@@ -15,6 +15,9 @@ from daemon.cli.helping import command_of
 from daemon.cli.whole import app
 from shipping.manpage import FILE, page
 
+pytestmark = pytest.mark.slow
+
+
 ROOT = Path(__file__).parents[2]
 COMMAND = command_of(app)
 

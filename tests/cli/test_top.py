@@ -20,6 +20,9 @@ from daemon.cli import dashboard
 from daemon.cli.scrape import Look, _samples, quantile, rate
 from daemon.observe.metrics import Metrics
 
+pytestmark = pytest.mark.slow
+
+
 LANE = {"name": "amux", "state": "ok", "reason": None, "tasks": 1204, "in_flight": 12, "rate": 10.0, "price": 0.15}
 PARKED = LANE | {
     "name": "seacloud-production-europe",

@@ -16,6 +16,9 @@ from daemon.core.law import BINS, edges, log_normal
 from daemon.core.learning import Beliefs, learned
 from tests.core.test_judge import task
 
+pytestmark = pytest.mark.slow
+
+
 FREE = Bounds(min_gap=0.2, max_gap=1e9, retention=1e9)
 
 

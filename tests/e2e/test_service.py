@@ -59,6 +59,7 @@ async def test_every_provider_is_polled_to_its_end_and_told_as_the_provider_said
         assert billed == 0, "nobody asked for a result that bills"
 
 
+@pytest.mark.slow
 async def test_inline_video_is_served_by_pollhook_and_never_stands_in_the_event(tmp_path):
     async with Rig(tmp_path, pace=Pace(queued=(0, 0.1), running=(0.2, 0.5), failing=0)) as rig:
         await rig.start()
@@ -128,6 +129,7 @@ async def test_a_revoked_key_parks_the_lane_over_a_restart_and_a_new_key_on_relo
         assert (await lane())["state"] == "ok"
 
 
+@pytest.mark.slow
 async def test_a_bad_configuration_on_reload_is_refused_and_the_old_one_stays(tmp_path):
     async with Rig(tmp_path, pace=QUICK) as rig:
         await rig.start()
@@ -139,6 +141,7 @@ async def test_a_bad_configuration_on_reload_is_refused_and_the_old_one_stays(tm
         await ended(rig, task)
 
 
+@pytest.mark.slow
 async def test_a_lane_added_on_reload_takes_tasks_and_one_removed_keeps_those_it_has(tmp_path):
     async with Rig(tmp_path, pace=SLOW) as rig:
         await rig.start()
@@ -165,6 +168,7 @@ async def test_a_lane_added_on_reload_takes_tasks_and_one_removed_keeps_those_it
         assert (status, shown["ended_at"]) == (200, None)
 
 
+@pytest.mark.slow
 async def test_a_provider_key_appears_nowhere_but_at_its_provider(tmp_path):
     async with Rig(tmp_path, pace=QUICK, faults=Faults(server_error=0.1, html=0.1)) as rig:
         await rig.start()
@@ -195,6 +199,7 @@ async def test_a_second_daemon_on_the_same_database_is_refused(tmp_path):
         assert "in use by another Pollhook daemon" in second.log.read_text()
 
 
+@pytest.mark.slow
 async def test_a_port_in_use_is_named_and_nothing_is_left_behind(tmp_path):
     async with Rig(tmp_path) as rig:
         server = await asyncio.start_server(lambda r, w: w.close(), "127.0.0.1", rig.port)
@@ -205,6 +210,7 @@ async def test_a_port_in_use_is_named_and_nothing_is_left_behind(tmp_path):
         await rig.start()
 
 
+@pytest.mark.slow
 async def test_a_database_from_a_newer_version_is_refused_with_both_versions(tmp_path):
     async with Rig(tmp_path) as rig:
         await rig.start()
@@ -222,6 +228,7 @@ async def test_a_typo_in_the_configuration_exits_2_and_names_the_nearest_key(tmp
         assert "did you mean max_tasks?" in rig.log.read_text()
 
 
+@pytest.mark.slow
 async def test_a_full_watchlist_answers_503_with_retry_after_and_keeps_what_it_has(tmp_path):
     async with Rig(tmp_path, pace=SLOW, tables={"polling": {"max_tasks": 3}}) as rig:
         await rig.start()
@@ -230,6 +237,7 @@ async def test_a_full_watchlist_answers_503_with_retry_after_and_keeps_what_it_h
         assert (status, problem["code"]) == (503, "watchlist_full")
 
 
+@pytest.mark.slow
 async def test_sd_notify_says_ready_and_stopping(tmp_path, monkeypatch):
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as heard:
         address = str(tmp_path / "notify")
@@ -249,6 +257,7 @@ async def test_sd_notify_says_ready_and_stopping(tmp_path, monkeypatch):
         assert any("STOPPING=1" in text for text in said)
 
 
+@pytest.mark.slow
 async def test_a_webhook_url_of_the_callers_is_judged_by_the_egress_rules_and_signed_per_origin(tmp_path):
     async with Rig(tmp_path, pace=QUICK) as rig:
         await rig.start()
@@ -283,6 +292,7 @@ async def test_ready_comes_soon_and_files_are_private(tmp_path):
         assert set(modes.values()) == {"0o600"}, modes
 
 
+@pytest.mark.slow
 async def test_a_redelivery_to_a_disabled_endpoint_is_parked_and_enabling_sends_it(tmp_path):
     async with Rig(tmp_path, pace=QUICK) as rig:
         await rig.start()
@@ -301,6 +311,7 @@ async def test_a_redelivery_to_a_disabled_endpoint_is_parked_and_enabling_sends_
         await rig.until(lambda: sum(map(is_delivered, rig.receiver.arrivals)) == 2)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "bad", ["whsk_" + base64.b64encode(b"x" * 32).decode(), "whsk_" + base64.b64encode(b"x" * 64).decode()]
 )
@@ -320,6 +331,7 @@ async def test_a_signing_key_that_is_none_is_refused_at_start_and_on_reload(tmp_
         await ended(rig, task)
 
 
+@pytest.mark.slow
 async def test_a_generated_secret_survives_disabling_and_a_restart(tmp_path):
     async with Rig(tmp_path, tables={"endpoints.default": {"secret": None}}) as rig:
         await rig.start()
@@ -330,6 +342,7 @@ async def test_a_generated_secret_survives_disabling_and_a_restart(tmp_path):
         assert (await rig.call("GET", "/v1/endpoints/default"))[1]["keys"] == keys
 
 
+@pytest.mark.slow
 async def test_a_public_socket_from_systemd_is_refused_without_a_token(tmp_path):
     with socket.create_server(("0.0.0.0", 0)) as public:
         async with Rig(tmp_path, tables={"server": {"auth": "none"}}) as rig:
