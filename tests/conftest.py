@@ -1,6 +1,7 @@
 """Logs of the code under test stay quiet unless a test asks for them; properties are tried at two depths.
 
-`HYPOTHESIS_PROFILE=thorough`, as CI sets it, tries more examples than a developer waits for.
+`HYPOTHESIS_PROFILE=thorough` tries more examples than a developer waits for; `ci` as many, and in every run the same, so
+that a red run tells of the change and not of its luck.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from hypothesis import Phase, settings
 signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell that runs us in the background has it ignored
 settings.register_profile("quick", max_examples=30)
 settings.register_profile("thorough", max_examples=100)
+settings.register_profile("ci", max_examples=100, derandomize=True, database=None)
 # For mutation testing: the same examples for each mutant, and no search for the smallest that fails.
 settings.register_profile(
     "mutants", max_examples=30, derandomize=True, database=None, phases=(Phase.explicit, Phase.generate), deadline=None

@@ -39,10 +39,11 @@ class Pace:
         return now + TOLERANCE >= self.ready_at()
 
     def change(self, rate: float, burst: float, now: float) -> None:
-        """Go on at another rate; a debt made at a slower one is cut to what the new one allows."""
+        """Go on at another rate with as many starts owed as before; after no limit at all, with no burst in hand."""
+        owed = burst - 1 if self.rate == inf else max(0.0, self.tat - now) * self.rate
         self.rate, self.burst = rate, burst
         if rate != inf:
-            self.tat = min(self.tat, now + burst / rate)
+            self.tat = now + min(owed, burst) / rate
 
     def spend(self, now: float) -> None:
         """Account for a start at *now*."""

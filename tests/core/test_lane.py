@@ -342,6 +342,49 @@ def test_a_debt_that_the_new_rate_allows_is_not_forgiven():
     assert (pace.allows(0.9), pace.allows(1.0)) == (False, True)
 
 
+def test_a_slower_rate_makes_no_start_free_that_was_owed():
+    pace = Pace(rate=5.0, burst=2.0)
+    pace.spend(0.0)
+    pace.spend(0.0)
+
+    pace.change(2.5, 2.0, 0.0)
+
+    assert _starts(pace, 0.0, 1.0) == pytest.approx([0.4, 0.8])
+
+
+def test_a_rate_set_where_there_was_none_begins_without_a_burst():
+    pace = Pace(rate=inf, burst=1.0)
+
+    pace.change(2.0, 3.0, 100.0)
+
+    assert _starts(pace, 100.0, 101.2) == pytest.approx([100.0, 100.5, 101.0])
+
+
+@given(
+    st.lists(
+        st.tuples(st.sampled_from((0.0, 0.01, 0.3, 2.0)), st.sampled_from((0.0, 0.5, 2.0, 5.0, 40.0))),
+        min_size=1,
+        max_size=40,
+    )
+)
+def test_over_any_changes_of_the_rate_no_span_holds_more_starts_than_a_burst_and_the_fastest_rate_allow(steps):
+    burst, pace, starts, now = 3.0, Pace(rate=2.0, burst=3.0), list[float](), 0.0
+    fastest = max(2.0, *(rate for _, rate in steps))
+    for pause, rate in steps:
+        now += pause
+        if rate:
+            pace.change(rate, burst, now)
+        for _ in range(4):
+            if pace.allows(now):
+                pace.spend(now)
+                starts.append(now)
+
+    for first in range(len(starts)):
+        for last in range(first, len(starts)):
+            many, span = last - first + 1, starts[last] - starts[first]
+            assert many <= burst + (span + many * TOLERANCE) * fastest + 1e-6
+
+
 def _starts(pace: Pace, now: float, until: float) -> list[float]:
     found = []
     while (now := max(now, pace.ready_at())) < until - TOLERANCE:

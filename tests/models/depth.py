@@ -1,4 +1,4 @@
-"""How far a machine goes: some dozen examples for a developer, more under ``HYPOTHESIS_PROFILE=thorough``."""
+"""How far a machine goes: some dozen examples for a developer, more under ``HYPOTHESIS_PROFILE=thorough`` or ``ci``."""
 
 from __future__ import annotations
 
@@ -6,7 +6,9 @@ import os
 
 from hypothesis import HealthCheck, settings
 
-IS_THOROUGH = os.environ.get("HYPOTHESIS_PROFILE") == "thorough"
+IS_THOROUGH = os.environ.get("HYPOTHESIS_PROFILE") in ("thorough", "ci")
+PATIENCE = 900
+"""Seconds for one machine: what it finds is first made small, and a finding cut off there would look like a hang."""
 
 
 def depth(examples: int, steps: int) -> settings:

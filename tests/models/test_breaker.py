@@ -20,10 +20,10 @@ from daemon.core.breaker import Breaker, Temper, Trouble
 from daemon.core.lane import TOLERANCE, Lane, Pace
 from daemon.core.ramp import Ramp
 from daemon.engine.standing import Standing
-from tests.models.depth import depth
+from tests.models.depth import PATIENCE, depth
 from tests.models.disk import Disk
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(PATIENCE)]
 
 TEMPER = Temper(failures=3, probe=5.0, probe_cap=40.0, credentials_probe=60.0)
 NAME = "a"

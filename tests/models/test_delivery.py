@@ -27,10 +27,10 @@ from daemon.core.event import Event
 from daemon.core.ids import DeliveryId, EventId, delivery_id, event_id
 from daemon.core.record import AttemptRecord, DeliveryQuery, EndpointState, Owed, WindowQuery
 from daemon.engine.attempts import settled_by
-from tests.models.depth import depth
+from tests.models.depth import PATIENCE, depth
 from tests.models.disk import MOMENTS, Disk
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(PATIENCE)]
 
 NOW = 1_764_000_000.0
 SCHEDULE = (5.0, 30.0)

@@ -18,10 +18,10 @@ from daemon.core.ramp import Ramp
 from daemon.core.record import DeliveryQuery, Owed
 from daemon.core.turns import Turns
 from daemon.engine.attempts import settled_by
-from tests.models.depth import depth
+from tests.models.depth import PATIENCE, depth
 from tests.models.disk import Disk
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(PATIENCE)]
 
 NOW = 1_764_000_000.0
 SCHEDULE = (5.0, 30.0, 120.0)
@@ -121,7 +121,7 @@ class LaneMachine(RuleBasedStateMachine):
     @rule(limit=st.integers(1, 3))
     def unpark(self, limit):
         for delivery, due in self.disk.run(self.disk.outbox.unpark("a", self.now, limit)):
-            self.lane.plan(delivery.id, due)
+            self._plan(delivery, due)
             self.asked_again |= {delivery.id} & set(self.out)
 
     @rule(is_slower=st.booleans())
@@ -138,8 +138,8 @@ class LaneMachine(RuleBasedStateMachine):
         tat = self.lane.pace.tat
         self.lane = self._new_lane()
         self.lane.pace.tat = max(tat, self.lane.pace.tat)
-        due = self.disk.all(self.disk.outbox.due(0.0))
-        self.lane.fill([(at, float(delivery.tries > 0), delivery.id) for delivery, at in due])
+        for delivery, due in self.disk.all(self.disk.outbox.due(0.0)):
+            self._plan(delivery, due)
 
     # ---- what must hold
 
@@ -173,9 +173,12 @@ class LaneMachine(RuleBasedStateMachine):
         self.now = max([self.now, *(at for _, at in self.disk.all(self.disk.outbox.due(0.0)))])
 
     def _first_attempts_get_their_turns(self):
-        """With an older retry arriving at every start, each second start is a first attempt all the same."""
+        """With an older retry arriving at every start, each second start is from the line of first attempts.
+
+        In that line stand also the retries that an outage made, of which the endpoint was to blame.
+        """
         due = self.disk.all(self.disk.outbox.due(0.0))
-        fresh = {delivery.id for delivery, _ in due if not delivery.tries} - self.lane.tried
+        fresh = {delivery.id for delivery, _ in due} - self.lane.tried
         if not self.takes_turns:
             return
         bound, older = 2 * len(fresh) + 2, []
@@ -220,6 +223,11 @@ class LaneMachine(RuleBasedStateMachine):
         agenda = Turns() if self.takes_turns else Agenda()
         temper = Temper(failures=3, probe=5.0, probe_cap=40.0)
         return Lane(name="a", slots=SLOTS, pace=pace, breaker=Breaker(temper), agenda=agenda, ramp=Ramp())
+
+    def _plan(self, delivery: Delivery, due: float) -> None:
+        if delivery.tries:
+            self.lane.demote(delivery.id)
+        self.lane.plan(delivery.id, due)
 
     def _answered(self, key: str, answer: Accepted | Refused) -> None:
         delivery = self.out.pop(key)

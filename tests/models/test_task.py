@@ -24,10 +24,10 @@ from daemon.core.observation import Ended, Missed, Pending
 from daemon.core.record import Claim, Owed, TaskQuery, TaskRecord, ToEndpoint
 from daemon.core.task import LaneName, Miss, Status, Task, Wish
 from daemon.engine.ports import Ending, LateEnding
-from tests.models.depth import depth
+from tests.models.depth import PATIENCE, depth
 from tests.models.disk import MOMENTS, Disk
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(PATIENCE)]
 
 NOW = 1_764_000_000.0
 DEADLINE = 600.0
