@@ -55,6 +55,12 @@ def test_the_glossary_names_no_key_that_is_gone():
     assert sorted(set(SAID) - known) == []
 
 
+def test_every_key_of_a_definition_has_a_meaning():
+    rows = [line.split(" | ") for line in reference().splitlines()[2:]]
+
+    assert [row[0] for row in rows if not row[-1].strip(" |")] == []
+
+
 def test_the_table_lists_every_key_of_a_definition_once():
     rows = [line.split("`")[1] for line in reference().splitlines()[2:]]
 
