@@ -79,7 +79,7 @@ class Registration(BaseModel):
     status_url: StatusUrl | None = None
     webhook: WebhookTarget | None = None
     model: Name | None = None
-    params: ParamsField = ()
+    params: ParamsField = Field(default=(), json_schema_extra={"default": {}})
     metadata: MetadataField = Field(default_factory=dict)
     created_at: Moment = None
     deadline: Deadline = None
