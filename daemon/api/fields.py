@@ -221,7 +221,7 @@ ParamsField = Annotated[
 MetadataField = Annotated[
     object,
     BeforeValidator(_metadata),
-    WithJsonSchema({"type": "object", "description": "At most 4 KiB as JSON; comes back in the webhook."}),
+    WithJsonSchema({"type": "object"}),
 ]
 SavingField = Annotated[
     Saving | None,

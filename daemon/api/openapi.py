@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property
+from typing import TypeAlias
 
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
@@ -16,6 +17,8 @@ from daemon.api.routes import Answer, Route
 from daemon.core.event import encode
 from daemon.core.observation import Json
 
+Parameter: TypeAlias = dict[str, Json]
+Schemas: TypeAlias = dict[str, dict[str, Json]]
 _REF = "#/components/schemas/{model}"
 _PATH_VARIABLE = re.compile(r"\{(\w+)\}")
 _EVERYWHERE = ("forbidden", "misdirected", "internal")
@@ -48,9 +51,15 @@ class Description:
 
 def openapi(table: Sequence[Route], version: str) -> dict[str, Json]:
     """Return the OpenAPI document of *table*."""
+    from daemon.api import meanings, parameter_meanings  # noqa: PLC0415 (plain data that only this document needs)
+
     paths: dict[str, Json] = {}
     for path in dict.fromkeys(route.path for route in table):
-        paths[path] = {route.method.lower(): _operation(route) for route in table if route.path == path}
+        paths[path] = {
+            route.method.lower(): _operation(route, parameter_meanings.PARAMETERS.get(route.tag, {}))
+            for route in table
+            if route.path == path
+        }
     return {
         "openapi": "3.1.0",
         "info": {"title": "Pollhook", "version": version, "description": _INTRODUCTION},
@@ -58,7 +67,7 @@ def openapi(table: Sequence[Route], version: str) -> dict[str, Json]:
         "security": [{"bearer": []}],
         "paths": paths,
         "components": {
-            "schemas": _schemas(table),
+            "schemas": _explained(_schemas(table), meanings.FIELDS, meanings.WORDS),
             "securitySchemes": {
                 "bearer": {"type": "http", "scheme": "bearer", "description": "`pollhook token` prints it"}
             },
@@ -66,12 +75,12 @@ def openapi(table: Sequence[Route], version: str) -> dict[str, Json]:
     }
 
 
-def _operation(route: Route) -> dict[str, Json]:
+def _operation(route: Route, said: Mapping[str, str]) -> dict[str, Json]:
     operation: dict[str, Json] = {
         "operationId": route.name,
         "summary": route.summary,
         "tags": [route.tag],
-        "parameters": _parameters(route),
+        "parameters": [_said(one, said) for one in _parameters(route)],
         "responses": _responses(route),
     }
     if route.body is not None:
@@ -82,18 +91,23 @@ def _operation(route: Route) -> dict[str, Json]:
     return operation
 
 
-def _parameters(route: Route) -> list[Json]:
-    in_path: list[Json] = [
+def _said(parameter: Parameter, said: Mapping[str, str]) -> Json:
+    name = str(parameter["name"])
+    return parameter | {"description": said[name]} if name in said else parameter
+
+
+def _parameters(route: Route) -> list[Parameter]:
+    in_path: list[Parameter] = [
         {"name": name, "in": "path", "required": True, "schema": {"type": "integer" if name == "n" else "string"}}
         for name in _PATH_VARIABLE.findall(route.path)
     ]
-    claim: list[Json] = [
+    claim: list[Parameter] = [
         {"name": "Idempotency-Key", "in": "header", "schema": {"type": "string", "minLength": 1, "maxLength": 255}}
     ]
     return in_path + _query_parameters(route.query) + (claim if route.takes_claim else [])
 
 
-def _query_parameters(model: type[BaseModel]) -> list[Json]:
+def _query_parameters(model: type[BaseModel]) -> list[Parameter]:
     schema: dict[str, dict[str, dict[str, Json]]] = model.model_json_schema(ref_template=_REF)
     return [
         {"name": name, "in": "query", "required": False, "schema": _without_definitions(rule)}
@@ -129,10 +143,32 @@ def _ref(model: type[BaseModel]) -> dict[str, Json]:
     return {"$ref": _REF.format(model=model.__name__)}
 
 
-def _schemas(table: Sequence[Route]) -> Json:
+def _schemas(table: Sequence[Route]) -> Schemas:
     models = {route.body for route in table if route.body is not None} | {ProblemDocument}
     models |= {answer.model for route in table for answer in route.answers.values() if answer.model is not None}
     ordered = sorted(models, key=lambda model: model.__name__)
     _, definitions = models_json_schema([(model, "validation") for model in ordered], ref_template=_REF)
-    schemas: Json = json.loads(json.dumps(definitions["$defs"]))
+    schemas: Schemas = json.loads(json.dumps(definitions["$defs"]))
     return schemas
+
+
+def _explained(
+    schemas: Schemas, fields: Mapping[str, Mapping[str, str]], words: Mapping[str, Mapping[str, str]]
+) -> dict[str, Json]:
+    """Return *schemas* with what each field means, and in an enumeration what each word does."""
+    explained: dict[str, Json] = {}
+    for model, schema in schemas.items():
+        rules = schema.get("properties")
+        if isinstance(rules, dict):
+            schema |= {
+                "properties": {name: _told(rule, fields.get(model, {}).get(name)) for name, rule in rules.items()}
+            }
+        if model in words:
+            listed = "\n".join(f"- `{word}`: {meaning}" for word, meaning in words[model].items())
+            schema |= {"description": f"{schema.get('description', '')}\n\n{listed}"}
+        explained[model] = schema
+    return explained
+
+
+def _told(rule: Json, meaning: str | None) -> Json:
+    return rule | {"description": meaning} if meaning is not None and isinstance(rule, dict) else rule

@@ -75,7 +75,7 @@ def _answer(status: str, told: Object) -> tuple[str, str]:
 def _schema(schema: Object) -> str:
     needed = schema.get("required", [])
     if "properties" not in schema:
-        return _kind(schema) + "."
+        return str(schema["description"]).replace("``", "`")
     rows = [
         (f"`{name}`", _kind(rule), "yes" if name in needed else "", _said(rule))
         for name, rule in schema["properties"].items()

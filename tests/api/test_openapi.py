@@ -3,7 +3,7 @@ import json
 import pytest
 from pydantic import TypeAdapter
 
-from daemon.api import models, standing_models
+from daemon.api import meanings, models, parameter_meanings, standing_models
 from daemon.api.problems import CODES, problem_of
 from daemon.core import errors
 
@@ -75,6 +75,7 @@ async def test_registration_is_described_by_the_model_that_checks_it(document):
     ]  # fmt: skip
     assert schema["additionalProperties"] is False
     assert schema["examples"]
+    assert schema["properties"]["params"]["default"] == {}
 
 
 async def test_query_parameters_carry_their_bounds(document):
@@ -113,11 +114,42 @@ async def test_the_answers_are_what_the_models_say(api):
             assert list(shown) == list(inner.model_fields)
 
 
+async def test_every_parameter_has_a_meaning_and_every_meaning_its_parameter(document):
+    operations = [call for calls in document["paths"].values() for call in calls.values()]
+    told = [(call["tags"][0], one["name"], one.get("description")) for call in operations for one in call["parameters"]]
+
+    assert [(tag, name) for tag, name, meaning in told if not meaning] == []
+    assert _pairs(parameter_meanings.PARAMETERS) == {(tag, name) for tag, name, _ in told}
+
+
+async def test_every_field_has_a_meaning_and_every_meaning_its_field(document):
+    schemas = document["components"]["schemas"]
+    fields = {model: schema["properties"] for model, schema in schemas.items() if "properties" in schema}
+    silent = [
+        (model, name) for model, rules in fields.items() for name, rule in rules.items() if not rule.get("description")
+    ]
+
+    assert silent == []
+    assert _pairs(meanings.FIELDS) == _pairs(fields)
+
+
+async def test_every_word_of_an_enumeration_is_explained_and_no_other(document):
+    schemas = document["components"]["schemas"]
+    words = {model: list(schema["enum"]) for model, schema in schemas.items() if "enum" in schema}
+
+    assert {model: list(said) for model, said in meanings.WORDS.items()} == words
+    assert all(f"- `{word}`: " in schemas[model]["description"] for model, each in words.items() for word in each)
+
+
 def test_every_mistake_of_the_core_has_its_row():
     mistakes = errors.Mistake.__subclasses__()
 
     assert {kind.code for kind in mistakes} <= set(CODES)
     assert problem_of(errors.Mistake("odd")).status == 422
+
+
+def _pairs(tables):
+    return {(table, name) for table, names in tables.items() for name in names}
 
 
 def _references(value):

@@ -16,7 +16,7 @@ OURS = {
 }
 FORBIDDEN = re.compile(
     r"rich\.|pygments|daemon\.demo|daemon\.cli|daemon\.providers\.(?:check|doubts|draft|glossary|guess|schema)"
-    r"|unittest|multiprocessing|concurrent\.futures\.process"
+    r"|daemon\.api\.(?:standing_|parameter_)?meanings|unittest|multiprocessing|concurrent\.futures\.process"
 )
 
 
