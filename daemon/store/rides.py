@@ -1,8 +1,8 @@
 """Rides: changes that wait for a transaction, each on a savepoint, so that one that fails takes nobody with it.
 
-Changes of one kind that stand next to each other are made together, in few statements: each statement hands the
-interpreter's lock over twice, which costs more than the row it writes. Where making them together fails, each is made
-alone, and fails alone.
+Changes of one kind are made together, in few statements: each statement hands the interpreter's lock over twice, which
+costs more than the row it writes. Where making them together fails, each is made alone, and fails alone. All of them
+wait at the same moment, so none of their callers can tell in which order they were made.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ import asyncio
 import sqlite3
 from collections.abc import Callable, Sequence
 from functools import partial
-from itertools import groupby
 from typing import Any, TypeAlias
 
 from daemon.core.errors import StoreFault
@@ -38,7 +37,7 @@ class Ride:
 
     @classmethod
     def shared(cls, together: Together, item: object, weight: int) -> Ride:
-        """Return a ride that is made with its like by *together*, where they stand next to each other."""
+        """Return a ride that is made by *together* with those of its kind that wait for the same transaction."""
         ride = cls(partial(_alone, together, item), weight)
         ride.together, ride.item = together, item
         return ride
@@ -75,9 +74,12 @@ class Ride:
 
 
 def run_all(rides: Sequence[Ride], connection: sqlite3.Connection) -> None:
-    """Make the changes of *rides* in order; raise only what fails the whole transaction."""
-    for together, group in groupby(rides, key=lambda ride: ride.together):
-        some = list(group)
+    """Make the changes of *rides*, kind by kind, each kind in order; raise only what fails the whole transaction."""
+    kinds: dict[object, list[Ride]] = {}
+    for ride in rides:
+        kinds.setdefault(ride.together or ride, []).append(ride)
+    for some in kinds.values():
+        together = some[0].together
         if together is None or len(some) == 1 or not _are_made(together, some, connection):
             for ride in some:
                 ride.run(connection)

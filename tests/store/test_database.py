@@ -48,6 +48,43 @@ async def test_registrations_at_the_same_moment_share_commits(store, a, commits)
     assert all(seconds > 0 for seconds, _ in commits)
 
 
+async def test_after_a_crowd_a_transaction_waits_for_more_and_one_alone_does_not(store, commits):
+    def change(_):
+        return None
+
+    async def come(after):
+        await asyncio.sleep(after)
+        await store.database.change(change)
+
+    await asyncio.gather(*(come(0.0) for _ in range(database.CROWD)))
+    await asyncio.gather(come(0.0), come(database.LINGER / 4))
+    await asyncio.gather(come(0.0), come(0.2))
+
+    assert [many for _, many in commits] == [database.CROWD, 2, 1, 1]
+
+
+async def test_changes_of_a_kind_are_made_together_though_others_stand_between(store, commits):
+    calls = []
+
+    def together(items, _):
+        calls.append(list(items))
+        return [item * 10 for item in items]
+
+    gate = Gate()
+    held = await gate.close_on(store)
+    shared = [asyncio.create_task(store.database.change_together(together, n)) for n in range(2)]
+    await turns(1)
+    between = asyncio.create_task(store.database.change(lambda _: calls.append("alone") or "alone"))
+    await turns(1)
+    shared.append(asyncio.create_task(store.database.change_together(together, 2)))
+    await turns(1)
+    gate.open()
+
+    assert await asyncio.gather(*shared, between, held) == [0, 10, 20, "alone", None]
+    assert calls == [[0, 1, 2], "alone"]
+    assert commits[-1][1] == 4
+
+
 async def test_one_job_registered_by_many_in_the_same_commit_is_one_task(store, a, commits):
     twice = [a.newcomer(f"job-{n % 40}") for n in range(80)]
     (before,) = await store.watchlist.add([a.newcomer("job-7")])
