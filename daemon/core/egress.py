@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_network
 from typing import TypeAlias
 
@@ -49,6 +50,9 @@ _SIX_TO_FOUR = IPv6Network("2002::/16")
 _TEREDO = IPv6Network("2001::/32")
 _ISATAP = (0x00005EFE, 0x02005EFE)
 _ALL_ONES = 0xFFFFFFFF
+
+JUDGED = 4096
+"""Addresses of which it is remembered what they are; most attempts go where the last ones went."""
 
 _LOW_PORTS = (80, 443)
 _DATABASE_PORTS = frozenset({1433, 1521, 3306, 5432, 5984, 6379, 9042, 9200, 9300, 11211, 27017, 27018, 27019})
@@ -140,6 +144,7 @@ def check_url(
     return _name_complaint(target)
 
 
+@lru_cache(JUDGED)
 def is_local(address: IPAddress) -> bool:
     """Whether *address* is loopback or private: where the operator's own URLs and plain http may go."""
     return any(_lies_in(_unwrapped(address), network) for network in _LOCAL)
@@ -159,6 +164,7 @@ def _port_complaint(port: int) -> str | None:
     return None
 
 
+@lru_cache(JUDGED)
 def _is_refused(address: IPAddress) -> bool:
     if isinstance(address, IPv4Address):
         return any(address in network for network in _REFUSED_4)
@@ -167,6 +173,7 @@ def _is_refused(address: IPAddress) -> bool:
     return any(_is_refused(inner) for inner in _embedded(address))
 
 
+@lru_cache(JUDGED)
 def _is_metadata(address: IPAddress) -> bool:
     candidates = (address, *(_embedded(address) if isinstance(address, IPv6Address) else ()))
     return any(_lies_in(candidate, network) for candidate in candidates for network in _METADATA)

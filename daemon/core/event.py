@@ -18,6 +18,7 @@ MESSAGE_LIMIT = 4 * 1024
 URL_LIMIT = 8 * 1024
 OUTPUTS_LIMIT = 100
 _TRIMMED = 64
+_ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,8 +99,7 @@ def fitted(ended: Ended) -> Ended:
 
 def encode(value: Json) -> bytes:
     """Serialise compactly as UTF-8; what UTF-8 cannot carry (a lone surrogate) becomes a question mark."""
-    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
-    return text.encode("utf-8", "replace")
+    return _ENCODER.encode(value).encode("utf-8", "replace")
 
 
 def outputs_json(outputs: tuple[Output, ...]) -> list[Json]:

@@ -92,7 +92,7 @@ class Courier:
         )
         self._fresh: dict[str, tuple[Delivery, Event]] = {}
         self._fresh_bytes = 0
-        self._bell = asyncio.Event()
+        self._bell: asyncio.Event | None = None
 
     # ---- owing
 
@@ -109,8 +109,9 @@ class Courier:
                     self._keep_ready(each.delivery, event)
                 self.plan(each.delivery, now)
                 self._lanes.of(each.delivery.endpoint, each.delivery.url).hope(each.delivery.id)
-        bell, self._bell = self._bell, asyncio.Event()
-        bell.set()
+        if self._bell is not None:
+            self._bell.set()
+            self._bell = None
 
     def plan(self, delivery: Delivery, due: float) -> None:
         """Put a pending delivery on its endpoint's agenda for monotonic *due*."""
@@ -145,6 +146,8 @@ class Courier:
     @property
     def next_event(self) -> asyncio.Event:
         """A bell that rings at the next commit of an event."""
+        if self._bell is None:
+            self._bell = asyncio.Event()
         return self._bell
 
     def renew(self) -> None:

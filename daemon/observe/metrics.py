@@ -64,10 +64,15 @@ class Metrics:
     def attempted(self, endpoint: str, result: str, *, seconds: float, first_after: float | None) -> None:
         """Count an attempt; an ad-hoc origin goes under ``url``."""
         name = "url" if "://" in endpoint else endpoint
-        self._attempts.labels(name, result).inc()
-        self._attempt_seconds.labels(name).observe(seconds)
+        series = self._series_of_attempts.get((name, result))
+        if series is None:
+            attempts, spent = self._attempts.labels(name, result), self._attempt_seconds.labels(name)
+            series = self._series_of_attempts[name, result] = attempts, spent, self._first_after.labels(name)
+        attempts, spent, first = series
+        attempts.inc()
+        spent.observe(seconds)
         if first_after is not None:
-            self._first_after.labels(name).observe(max(first_after, 0.0))
+            first.observe(max(first_after, 0.0))
 
     def saved(self, lane: str, result: str, *, size: int, seconds: float) -> None:
         """Count a try to fetch an output, and the bytes it saved."""
@@ -78,6 +83,8 @@ class Metrics:
 
     def endpoint_gone(self, endpoint: str) -> None:
         """Drop the series of a deleted endpoint: whoever makes and deletes many would fill the memory with them."""
+        for key in [key for key in self._series_of_attempts if key[0] == endpoint]:
+            del self._series_of_attempts[key]
         for family in (self._attempts, self._attempt_seconds, self._first_after):
             family.remove_by_labels({"endpoint": endpoint})
 
@@ -123,6 +130,7 @@ class Metrics:
         self._first_after = self._histogram(
             "first_attempt_latency_seconds", "Event committed to first attempt started.", _QUICK, endpoint
         )
+        self._series_of_attempts: dict[tuple[str, str], tuple[Counter, Histogram, Histogram]] = {}
 
     def _make_save_metrics(self) -> None:
         self._saves = self._counter("output_saves", "Tries to fetch an output, by result.", "lane", "result")

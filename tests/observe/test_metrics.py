@@ -66,6 +66,10 @@ def test_what_was_counted_of_a_deleted_endpoint_is_shown_no_more(metrics):
     assert 'endpoint="goes"' not in shown
     assert shown.count('endpoint="stays"') > 30
 
+    metrics.attempted("goes", "delivered", seconds=0.1, first_after=0.1)
+
+    assert value(metrics, "pollhook_delivery_attempts_total", endpoint="goes", result="delivered") == 1
+
 
 def test_the_process_tells_its_commits_refusals_crashes_and_stalls(metrics):
     metrics.committed(0.002, 40)
