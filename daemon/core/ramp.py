@@ -31,7 +31,8 @@ class Ramp:
     _since: float | None = None
 
     def fell(self, now: float) -> None:
-        """Note that the outage began, unless one is under way."""
+        """Note that the outage began, unless one is under way; its probes are not the ramp's to count."""
+        self.is_on, self.next_at = False, 0.0
         if self._down_at is None:
             self._down_at = now
 

@@ -114,9 +114,9 @@ def test_both_orders_answer_the_same_questions():
 # ---- the ramp
 
 
-def starts(ramp: Ramp, until: float) -> list[float]:
+def starts(ramp: Ramp, until: float, now: float = 100.0) -> list[float]:
     """Return when a lane that is always ready would start things."""
-    now, found = 100.0, []
+    found: list[float] = []
     while now < until and ramp.is_on:
         found.append(now)
         ramp.spend(now)
@@ -158,6 +158,17 @@ def test_a_failure_on_the_ramp_halves_the_pace_and_never_below_its_start():
 
     assert halved == pytest.approx(before / 2)
     assert ramp._rate(120.0) == FIRST_RATE
+
+
+def test_probes_of_a_second_outage_set_no_ramp_out():
+    ramp = fallen(10.0)
+    ramp.fell(100.0)
+    for probe in (105.0, 115.0, 135.0):
+        ramp.spend(probe)
+
+    ramp.begin()
+
+    assert 2 <= len(starts(ramp, 201.0, now=200.0)) <= 3
 
 
 def test_a_lane_that_never_failed_has_no_ramp():
