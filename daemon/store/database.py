@@ -28,11 +28,13 @@ Item = TypeVar("Item")
 
 BATCH_WEIGHT = 1_000
 CROWD = 8
-LINGER = 0.002
-"""Seconds that a transaction waits for more where CROWD changes or more rode in the last one.
+QUIET_TURNS = 8
+LINGER = 0.005
+"""Where CROWD changes or more rode in the last transaction, the next one waits while more come: at most LINGER seconds,
+and no longer than QUIET_TURNS turns of the loop in which nobody came.
 
 A commit costs its processor time however many ride in it, so a crowd goes further in fewer of them; who comes alone
-waits for nobody. As ``commit_delay`` and ``commit_siblings`` of PostgreSQL do.
+waits for nobody. ``commit_delay`` and ``commit_siblings`` of PostgreSQL are the same thought.
 """
 WAITING_LIMIT = 10_000
 
@@ -139,7 +141,7 @@ class Database:
             await self._wake.wait()
             await asyncio.sleep(0)  # so that whoever comes at the same moment rides along
         if self._rode >= CROWD:
-            await asyncio.sleep(LINGER)
+            await self._gather_more()
         batch: list[Ride] = []
         weight = 0
         while self._waiting and weight < BATCH_WEIGHT:
@@ -149,6 +151,14 @@ class Database:
         self._has_left.set()
         self._rode = len(batch)
         return batch
+
+    async def _gather_more(self) -> None:
+        loop = asyncio.get_running_loop()
+        until, quiet = loop.time() + LINGER, 0
+        while quiet < QUIET_TURNS and loop.time() < until:
+            many = len(self._waiting)
+            await asyncio.sleep(0)
+            quiet = quiet + 1 if len(self._waiting) == many else 0
 
     async def _commit(self, batch: list[Ride]) -> None:
         self.committing_since = asyncio.get_running_loop().time()

@@ -48,19 +48,29 @@ async def test_registrations_at_the_same_moment_share_commits(store, a, commits)
     assert all(seconds > 0 for seconds, _ in commits)
 
 
-async def test_after_a_crowd_a_transaction_waits_for_more_and_one_alone_does_not(store, commits):
+async def test_after_a_crowd_a_transaction_waits_while_more_come_and_one_alone_does_not(store, commits):
     def change(_):
         return None
 
     async def come(after):
-        await asyncio.sleep(after)
+        await turns(after)
         await store.database.change(change)
 
-    await asyncio.gather(*(come(0.0) for _ in range(database.CROWD)))
-    await asyncio.gather(come(0.0), come(database.LINGER / 4))
-    await asyncio.gather(come(0.0), come(0.2))
+    await asyncio.gather(*(come(0) for _ in range(database.CROWD)))
+    await asyncio.gather(*(come(5 * n) for n in range(4)))
+    await come(0)
+    await asyncio.gather(come(0), come(5))
 
-    assert [many for _, many in commits] == [database.CROWD, 2, 1, 1]
+    assert [many for _, many in commits] == [database.CROWD, 4, 1, 1, 1]
+
+
+async def test_a_crowd_without_end_is_not_waited_for(store, commits, monkeypatch):
+    monkeypatch.setattr(database, "LINGER", 0.0)
+    await asyncio.gather(*(store.database.change(lambda _: None) for _ in range(database.CROWD)))
+
+    await asyncio.gather(*(store.database.change(lambda _: None) for _ in range(2)))
+
+    assert [many for _, many in commits] == [database.CROWD, 2]
 
 
 async def test_changes_of_a_kind_are_made_together_though_others_stand_between(store, commits):
