@@ -35,18 +35,48 @@ Description: webhooks for APIs that only poll
  One daemon watches slow generation tasks at their providers and POSTs a signed
  webhook the moment each ends. Tasks are registered over local HTTP.
 """
+MARK = "/run/pollhook.new"
 SCRIPTS = {
-    "postinst": """\
+    "preinst": f"""\
+#!/bin/sh
+set -e
+[ "$1" = install ] || exit 0
+for place in /opt/pollhook/pyvenv.cfg /etc/systemd/system/pollhook.service; do
+  [ -e "$place" ] || continue
+  echo "pollhook: $place is there already, from an installation by hand; take that away first, with" >&2
+  echo "  pollhook uninstall --apply; rm -rf /opt/pollhook" >&2
+  echo "and install the package again: /etc/pollhook and /var/lib/pollhook stay, and it goes on with them" >&2
+  exit 1
+done
+touch {MARK}
+""",
+    "postinst": f"""\
 #!/bin/sh
 set -e
 [ "$1" = configure ] || exit 0
+is_new= is_down=
 install -d -m 0700 /etc/pollhook/credentials
+if [ -z "$2" ] || [ -e {MARK} ]; then
+  rm -f {MARK}
+  systemctl enable pollhook.socket pollhook.service
+  [ ! -d /run/systemd/system ] || is_new=yes
+fi
 [ -d /run/systemd/system ] || exit 0
 systemctl daemon-reload
-if [ -z "$2" ]; then
-  systemctl enable --now pollhook.socket pollhook.service
-else
-  systemctl try-restart pollhook.service
+if [ "$is_new" ]; then
+  systemctl start pollhook.socket pollhook.service || is_down=yes
+elif systemctl is-active --quiet pollhook.service; then
+  export CREDENTIALS_DIRECTORY=/run/credentials/pollhook.service
+  if /opt/pollhook/bin/pollhook config check --config /etc/pollhook/config.toml >/dev/null; then
+    systemctl restart pollhook.service || is_down=yes
+  else
+    echo "pollhook: it still runs as it was before the upgrade, for the new version would not start with this" >&2
+    echo "  configuration; mend it, then: systemctl restart pollhook" >&2
+  fi
+fi
+if [ "$is_down" ]; then
+  echo "pollhook: it is installed and does not run: journalctl -u pollhook -n 20 says why; mend it, then:" >&2
+  echo "  systemctl restart pollhook" >&2
 fi
 """,
     "prerm": """\

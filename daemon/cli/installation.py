@@ -31,13 +31,17 @@ class Plan:
     is_started: bool = True
 
     def steps(self) -> list[Step]:
-        """Return all steps, in order; raises Complaint where systemd could not run *program*."""
+        """Return all steps, in order.
+
+        Raises Complaint where systemd could not run *program*, or a package holds the units.
+        """
         if self.systemd < OLDEST_SYSTEMD:
             raise Complaint(
                 f"systemd {self.systemd} is too old; the units need {OLDEST_SYSTEMD} or newer (Debian 12 has 252)",
                 status=Exit.NOT_STARTED,
             )
         _require_visible(self.program)
+        self._require_no_package("apt purge pollhook, and run this again, to have it from this program instead")
         etc = self.root / "etc/pollhook"
         return [
             Folder(path=etc, mode=0o755),
@@ -50,7 +54,11 @@ class Plan:
         ]
 
     def removal(self, *, is_purged: bool) -> list[Step]:
-        """Return the steps that undo it; the configuration and the state stay unless *is_purged*."""
+        """Return the steps that undo it; the configuration and the state stay unless *is_purged*.
+
+        Raises Complaint where a package holds the units.
+        """
+        self._require_no_package(f"apt {'purge' if is_purged else 'remove'} pollhook, to take it away")
         system = self.root / "etc/systemd/system"
         on = self.root == Path("/")
         return [
@@ -61,6 +69,12 @@ class Plan:
             *([Command(("systemctl", "daemon-reload"))] if on else []),
             *(self._purge() if is_purged else []),
         ]
+
+    def _require_no_package(self, advice: str) -> None:
+        """Raise Complaint where a package brought the units, which others would shadow, or a removal disable."""
+        unit = self.root / "usr/lib/systemd/system/pollhook.service"
+        if unit.exists():
+            raise Complaint(f"a package has installed Pollhook here: {unit} is its unit", advice, status=Exit.USAGE)
 
     def _unlink(self, link: Path) -> list[Step]:
         return [Gone(path=link)] if link.is_symlink() and link.readlink() == self.program else []

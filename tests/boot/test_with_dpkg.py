@@ -19,6 +19,9 @@ COMMAND = "/usr/bin/pollhook"
 @pytest.mark.skipif(not PACKAGE, reason="no package could be built for the Python of this Debian")
 @pytest.mark.timeout(300)
 def test_the_package_serves_goes_on_after_an_upgrade_and_leaves_what_is_ours_until_it_is_purged(machine):
+    refused = machine.run("dpkg", "--install", PACKAGE, check=False)
+    assert refused.returncode != 0
+    assert "/opt/pollhook/pyvenv.cfg is there already, from an installation by hand" in refused.stderr
     machine.run("pollhook", "uninstall", "--apply", "--purge", check=False)
     machine.run("sh", "-c", f"{FORGET}; rm -rf /opt/pollhook /etc/pollhook /usr/local/bin/pollhook")
 
@@ -38,12 +41,28 @@ def test_the_package_serves_goes_on_after_an_upgrade_and_leaves_what_is_ours_unt
     assert LANE in machine.inside(CONFIG).read_text()
     assert json.loads(machine.run(COMMAND, "task", watched["id"], "--json").stdout)["status"] == "queued"
     assert machine.run(COMMAND, "doctor", check=False).returncode in (0, 1)
+    for deed in ("install", "uninstall"):
+        told = machine.run(COMMAND, deed, "--apply", check=False)
+        assert (told.returncode, "apt" in told.stderr) == (2, True), told
+
+    second, good = machine.show("pollhook.service", "MainPID"), machine.inside(CONFIG).read_text()
+    machine.inside(CONFIG).write_text(good + "\n[pollling]\nprice = 1\n")
+    upgraded = machine.run("dpkg", "--install", PACKAGE)
+    assert "pollling" in upgraded.stderr
+    assert "it still runs as it was before the upgrade" in upgraded.stderr
+    assert machine.show("pollhook.service", "ActiveState", "MainPID") == {"ActiveState": "active"} | second
+    machine.inside(CONFIG).write_text(good)
 
     machine.run("dpkg", "--remove", "pollhook")
     assert machine.show("pollhook.service", "ActiveState") == {"ActiveState": "inactive"}
     assert not machine.inside("/opt/pollhook/bin/pollhook").exists()
     assert machine.inside(STATE).exists()
     assert LANE in machine.inside(CONFIG).read_text()
+
+    machine.run("dpkg", "--install", PACKAGE)
+    state = machine.show("pollhook.service", "ActiveState", "UnitFileState")
+    assert state == {"ActiveState": "active", "UnitFileState": "enabled"}
+    assert json.loads(machine.run(COMMAND, "task", watched["id"], "--json").stdout)["status"] == "queued"
 
     machine.run("dpkg", "--purge", "pollhook")
     assert not machine.inside("/var/lib/private/pollhook").exists()

@@ -77,6 +77,20 @@ def test_what_is_printed_lays_down_the_same_files(tmp_path):
     assert (printed / "usr/local/bin/pollhook").readlink() == PROGRAM
 
 
+@pytest.mark.parametrize("command", ["install", "uninstall"])
+@pytest.mark.parametrize("apply", [[], ["--apply"]])
+def test_what_a_package_has_installed_is_the_packages_to_change(tmp_path, command, apply):
+    unit = tmp_path / "usr/lib/systemd/system/pollhook.service"
+    unit.parent.mkdir(parents=True)
+    unit.touch()
+
+    refused = CliRunner().invoke(app, [command, "--root", str(tmp_path), *apply]).exception
+
+    assert isinstance(refused, Complaint)
+    assert (refused.status, str(unit) in refused.text, "apt" in refused.hints[0]) == (2, True, True)
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == [unit]
+
+
 def test_removal_leaves_the_configuration_unless_it_is_purged(tmp_path):
     plan = Plan(program=PROGRAM, root=tmp_path, systemd=257)
     take(plan)
