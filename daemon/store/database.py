@@ -28,7 +28,7 @@ Item = TypeVar("Item")
 
 BATCH_WEIGHT = 1_000
 CROWD = 8
-QUIET_TURNS = 8
+QUIET_TURNS = 32
 LINGER = 0.005
 """Where CROWD changes or more rode in the last transaction, the next one waits while more come: at most LINGER seconds,
 and no longer than QUIET_TURNS turns of the loop in which nobody came.
