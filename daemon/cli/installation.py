@@ -40,8 +40,8 @@ class Plan:
                 f"systemd {self.systemd} is too old; the units need {OLDEST_SYSTEMD} or newer (Debian 12 has 252)",
                 status=Exit.NOT_STARTED,
             )
-        _require_visible(self.program)
         self._require_no_package("apt purge pollhook, and run this again, to have it from this program instead")
+        _require_visible(self.program)
         etc = self.root / "etc/pollhook"
         return [
             Folder(path=etc, mode=0o755),
