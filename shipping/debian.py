@@ -21,6 +21,7 @@ from shipping.sbom import components
 ROOT = Path(__file__).parents[1]
 BUILD = ROOT / "build/deb"
 HOME = Path("opt/pollhook")
+SCRIPTS = ROOT / "shipping/deb"
 NEEDED = {"dpkg-deb": "dpkg", "dpkg": "dpkg"}
 CONTROL = """\
 Package: pollhook
@@ -35,66 +36,6 @@ Description: webhooks for APIs that only poll
  One daemon watches slow generation tasks at their providers and POSTs a signed
  webhook the moment each ends. Tasks are registered over local HTTP.
 """
-MARK = "/run/pollhook.new"
-SCRIPTS = {
-    "preinst": f"""\
-#!/bin/sh
-set -e
-[ "$1" = install ] || exit 0
-for place in /opt/pollhook/pyvenv.cfg /etc/systemd/system/pollhook.service; do
-  [ -e "$place" ] || continue
-  echo "pollhook: $place is there already, from an installation by hand; take that away first, with" >&2
-  echo "  pollhook uninstall --apply; rm -rf /opt/pollhook" >&2
-  echo "and install the package again: /etc/pollhook and /var/lib/pollhook stay, and it goes on with them" >&2
-  exit 1
-done
-touch {MARK}
-""",
-    "postinst": f"""\
-#!/bin/sh
-set -e
-[ "$1" = configure ] || exit 0
-is_new= is_down=
-install -d -m 0700 /etc/pollhook/credentials
-if [ -z "$2" ] || [ -e {MARK} ]; then
-  rm -f {MARK}
-  systemctl enable pollhook.socket pollhook.service
-  [ ! -d /run/systemd/system ] || is_new=yes
-fi
-[ -d /run/systemd/system ] || exit 0
-systemctl daemon-reload
-if [ "$is_new" ]; then
-  systemctl start pollhook.socket pollhook.service || is_down=yes
-elif systemctl is-active --quiet pollhook.service; then
-  export CREDENTIALS_DIRECTORY=/run/credentials/pollhook.service
-  if /opt/pollhook/bin/pollhook config check --config /etc/pollhook/config.toml >/dev/null; then
-    systemctl restart pollhook.service || is_down=yes
-  else
-    echo "pollhook: it still runs as it was before the upgrade, for the new version would not start with this" >&2
-    echo "  configuration; mend it, then: systemctl restart pollhook" >&2
-  fi
-fi
-if [ "$is_down" ]; then
-  echo "pollhook: it is installed and does not run: journalctl -u pollhook -n 20 says why; mend it, then:" >&2
-  echo "  systemctl restart pollhook" >&2
-fi
-""",
-    "prerm": """\
-#!/bin/sh
-set -e
-[ "$1" = remove ] && [ -d /run/systemd/system ] || exit 0
-systemctl disable --now pollhook.socket pollhook.service
-""",
-    "postrm": """\
-#!/bin/sh
-set -e
-if [ "$1" = purge ]; then
-  rm -rf /etc/pollhook /var/lib/private/pollhook /var/lib/pollhook
-fi
-[ ! -d /run/systemd/system ] || systemctl daemon-reload
-""",
-    "conffiles": "/etc/pollhook/config.toml\n",
-}
 
 
 def main() -> int:
@@ -163,9 +104,9 @@ def pack(python: str, tree: Path) -> Path:
     about.mkdir()
     told = {"version": __version__, "architecture": architecture, "size": size // 1024}
     (about / "control").write_text(CONTROL.format(**told, python=f"3.{minor}", next=f"3.{minor + 1}"))
-    for name, text in SCRIPTS.items():
-        (about / name).write_text(text)
-        (about / name).chmod(0o644 if name == "conffiles" else 0o755)
+    for script in SCRIPTS.iterdir():
+        shutil.copyfile(script, about / script.name)
+        (about / script.name).chmod(0o644 if script.name == "conffiles" else 0o755)
     _run("chmod", "-R", "u=rwX,go=rX", str(tree))
     target = ROOT / f"dist/pollhook_{__version__}_{architecture}.deb"
     target.parent.mkdir(exist_ok=True)
