@@ -7,7 +7,9 @@ units, the manual page and a configuration. Such a folder is of one Python, so t
 from __future__ import annotations
 
 import gzip
+import hashlib
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -59,18 +61,24 @@ def lay_home(python: str, home: Path) -> None:
     _run(sys.executable, "-m", "hatchling", "build", "--target", "wheel", "--directory", str(BUILD))
     (wheel,) = BUILD.glob("*.whl")
     pins = BUILD / "pins.txt"
-    pins.write_text("".join(f"{name}=={version} {' '.join(hashes)}\n" for name, version, hashes in _pins()))
+    ours = ("pollhook", __version__, [f"--hash=sha256:{hashlib.sha256(wheel.read_bytes()).hexdigest()}"])
+    pins.write_text("".join(f"{name}=={version} {' '.join(hashes)}\n" for name, version, hashes in [*_pins(), ours]))
     _run(python, "-m", "venv", str(BUILD / "maker"))
     _run(python, "-m", "venv", "--without-pip", str(home))
     pip = (str(BUILD / "maker/bin/python"), "-m", "pip", "--quiet", "--disable-pip-version-check")
     into = ("--python", str(home / "bin/python3"), "install", "--no-deps", "--no-compile", "--only-binary=:all:")
-    _run(*pip, *into, "--require-hashes", "--requirement", str(pins))
-    _run(*pip, *into, str(wheel))
-    for script in (home / "bin").iterdir():
+    _run(*pip, *into, "--find-links", str(BUILD), "--require-hashes", "--requirement", str(pins))
+    _say_its_place(home)
+    _run(python, "-m", "compileall", "-q", "-s", str(home.parents[1]), "-p", "/", str(home / "lib"))
+
+
+def _say_its_place(home: Path) -> None:
+    """Have every file say ``/opt/pollhook``, and none the folder of the build, not even by a script's digest."""
+    for script in [*(home / "bin").iterdir(), home / "pyvenv.cfg"]:
         if not script.is_symlink() and str(home) in (text := script.read_text(errors="replace")):
             script.write_text(text.replace(str(home), f"/{HOME}"))
-    (home / "pyvenv.cfg").write_text((home / "pyvenv.cfg").read_text().replace(str(home), f"/{HOME}"))
-    _run(python, "-m", "compileall", "-q", "-s", str(home.parents[1]), "-p", "/", str(home / "lib"))
+    for record in home.glob("lib/*/site-packages/*.dist-info/RECORD"):
+        record.write_text(re.sub(r"(?m)^(\.\./\.\./\.\./bin/[^,]+),.*$", r"\1,,", record.read_text()))
 
 
 def lay_rest(tree: Path) -> None:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+from pathlib import Path
 
 import pytest
 
 from tests.boot.installed import FORGET, LANE
 
 PACKAGE = os.environ.get("POLLHOOK_PACKAGE", "")
+CHECKOUT = Path(__file__).parents[2]
 STATE = "/var/lib/private/pollhook/pollhook.db"
 CREDENTIALS = "/etc/pollhook/credentials"
 CONFIG = "/etc/pollhook/config.toml"
@@ -28,6 +30,7 @@ def test_the_package_serves_goes_on_after_an_upgrade_and_leaves_what_is_ours_unt
     machine.run("dpkg", "--install", PACKAGE)
     assert machine.show("pollhook.service", "ActiveState", "Type") == {"ActiveState": "active", "Type": "notify"}
     assert machine.run("stat", "--format=%a %U", CREDENTIALS).stdout.split() == ["700", "root"]
+    assert machine.run("grep", "-rl", str(CHECKOUT), "/opt/pollhook", check=False).stdout == "", "where it was built"
     machine.inside(f"{CREDENTIALS}/providers__{LANE}__api_key").write_text("sk-of-the-package-0123456789")
     with machine.inside(CONFIG).open("a") as config:
         config.write(f'\n[providers.{LANE}]\nbase_url = "http://127.0.0.1:9"\n')
