@@ -8,65 +8,147 @@ from pathlib import Path
 
 import pytest
 
-from tests.boot.installed import FORGET, LANE
+from tests.boot.installed import FORGET, LANE, UNITS
+from tests.boot.machine import Machine
 
 PACKAGE = os.environ.get("POLLHOOK_PACKAGE", "")
 CHECKOUT = Path(__file__).parents[2]
-STATE = "/var/lib/private/pollhook/pollhook.db"
+STATE = "/var/lib/private/pollhook"
 CREDENTIALS = "/etc/pollhook/credentials"
 CONFIG = "/etc/pollhook/config.toml"
 COMMAND = "/usr/bin/pollhook"
+DROP_IN = "/etc/systemd/system/pollhook.service.d/ours.conf"
+BY_HAND = "/etc/systemd/system/pollhook.service"
+POLICY = "/usr/sbin/policy-rc.d"
+BARE = (
+    f"pollhook uninstall --apply --purge; dpkg --purge pollhook; umount {STATE}; {FORGET}; "
+    f"rm -rf /opt/pollhook /etc/pollhook /usr/local/bin/pollhook {BY_HAND} {POLICY}; systemctl reset-failed"
+)
+KEY = "sk-of-the-package-0123456789"
+
+pytestmark = [
+    pytest.mark.skipif(not PACKAGE, reason="no package could be built for the Python of this Debian"),
+    pytest.mark.timeout(300),
+]
 
 
-@pytest.mark.skipif(not PACKAGE, reason="no package could be built for the Python of this Debian")
-@pytest.mark.timeout(300)
-def test_the_package_serves_goes_on_after_an_upgrade_and_leaves_what_is_ours_until_it_is_purged(machine):
+@pytest.fixture
+def bare(machine: Machine) -> Machine:
+    """The machine with nothing of Pollhook on it."""
+    machine.run("sh", "-c", BARE, check=False)
+    return machine
+
+
+def put_in(machine: Machine, *options: str) -> str:
+    """Install the package; return what was said beside what is usual."""
+    return machine.run("dpkg", *options, "--install", PACKAGE).stderr
+
+
+def add_lane(machine: Machine, name: str, *, key: bool = True) -> None:
+    """Write a lane into the configuration, and its key into the folder of credentials."""
+    with machine.inside(CONFIG).open("a") as config:
+        config.write(f'\n[providers.{name}]\nbase_url = "http://127.0.0.1:9"\n')
+    if key:
+        machine.inside(f"{CREDENTIALS}/providers__{name}__api_key").write_text(KEY)
+
+
+def state(machine: Machine) -> str:
+    return machine.show("pollhook.service", "ActiveState")["ActiveState"]
+
+
+def process(machine: Machine) -> str:
+    return machine.show("pollhook.service", "MainPID")["MainPID"]
+
+
+def is_kept(machine: Machine, task: str) -> bool:
+    told = json.loads(machine.run(COMMAND, "task", task, "--json").stdout)
+    return bool(told["status"] == "queued")
+
+
+def test_an_installation_by_hand_is_not_mixed_with_and_goes_on_under_the_package_once_it_is_taken_away(machine):
+    machine.run("sh", "-c", FORGET)
+    add_lane(machine, LANE)
+    machine.run("systemctl", "start", *UNITS)
+    watched = json.loads(machine.run("pollhook", "watch", LANE, "job-1", "--json").stdout)
+
     refused = machine.run("dpkg", "--install", PACKAGE, check=False)
+
     assert refused.returncode != 0
     assert "/opt/pollhook/pyvenv.cfg is there already, from an installation by hand" in refused.stderr
-    machine.run("pollhook", "uninstall", "--apply", "--purge", check=False)
-    machine.run("sh", "-c", f"{FORGET}; rm -rf /opt/pollhook /etc/pollhook /usr/local/bin/pollhook")
+    assert state(machine) == "active"
+    machine.run("sh", "-c", "pollhook uninstall --apply; rm -rf /opt/pollhook")
+    put_in(machine, "--force-confold")
+    assert state(machine) == "active"
+    assert is_kept(machine, watched["id"])
 
-    machine.run("dpkg", "--install", PACKAGE)
+
+def test_the_package_serves_goes_on_after_an_upgrade_and_leaves_what_is_ours_until_it_is_purged(bare):
+    machine = bare
+    put_in(machine)
     assert machine.show("pollhook.service", "ActiveState", "Type") == {"ActiveState": "active", "Type": "notify"}
     assert machine.run("stat", "--format=%a %U", CREDENTIALS).stdout.split() == ["700", "root"]
     assert machine.run("grep", "-rl", str(CHECKOUT), "/opt/pollhook", check=False).stdout == "", "where it was built"
-    machine.inside(f"{CREDENTIALS}/providers__{LANE}__api_key").write_text("sk-of-the-package-0123456789")
-    with machine.inside(CONFIG).open("a") as config:
-        config.write(f'\n[providers.{LANE}]\nbase_url = "http://127.0.0.1:9"\n')
+    add_lane(machine, LANE)
     machine.run("systemctl", "restart", "pollhook")
     watched = json.loads(machine.run(COMMAND, "watch", LANE, "job-1", "--json").stdout)
-    first = machine.show("pollhook.service", "MainPID")
+    first = process(machine)
 
-    machine.run("dpkg", "--install", PACKAGE)
-    assert machine.show("pollhook.service", "ActiveState") == {"ActiveState": "active"}
-    assert machine.show("pollhook.service", "MainPID") != first
+    put_in(machine)
+    assert state(machine) == "active"
+    assert process(machine) != first
     assert LANE in machine.inside(CONFIG).read_text()
-    assert json.loads(machine.run(COMMAND, "task", watched["id"], "--json").stdout)["status"] == "queued"
+    assert is_kept(machine, watched["id"])
     assert machine.run(COMMAND, "doctor", check=False).returncode in (0, 1)
     for deed in ("install", "uninstall"):
         told = machine.run(COMMAND, deed, "--apply", check=False)
         assert (told.returncode, "apt" in told.stderr) == (2, True), told
 
-    second, good = machine.show("pollhook.service", "MainPID"), machine.inside(CONFIG).read_text()
+    second, good = process(machine), machine.inside(CONFIG).read_text()
     machine.inside(CONFIG).write_text(good + "\n[pollling]\nprice = 1\n")
-    upgraded = machine.run("dpkg", "--install", PACKAGE)
-    assert "pollling" in upgraded.stderr
-    assert "it still runs as it was before the upgrade" in upgraded.stderr
-    assert machine.show("pollhook.service", "ActiveState", "MainPID") == {"ActiveState": "active"} | second
+    said = put_in(machine)
+    assert "pollling" in said
+    assert "it still runs as it was before the upgrade" in said
+    assert (state(machine), process(machine)) == ("active", second)
     machine.inside(CONFIG).write_text(good)
 
     machine.run("dpkg", "--remove", "pollhook")
-    assert machine.show("pollhook.service", "ActiveState") == {"ActiveState": "inactive"}
+    assert state(machine) == "inactive"
     assert not machine.inside("/opt/pollhook/bin/pollhook").exists()
-    assert machine.inside(STATE).exists()
+    assert machine.inside(f"{STATE}/pollhook.db").exists()
     assert LANE in machine.inside(CONFIG).read_text()
 
-    machine.run("dpkg", "--install", PACKAGE)
-    state = machine.show("pollhook.service", "ActiveState", "UnitFileState")
-    assert state == {"ActiveState": "active", "UnitFileState": "enabled"}
-    assert json.loads(machine.run(COMMAND, "task", watched["id"], "--json").stdout)["status"] == "queued"
+    put_in(machine)
+    found = machine.show("pollhook.service", "ActiveState", "UnitFileState")
+    assert found == {"ActiveState": "active", "UnitFileState": "enabled"}
+    assert is_kept(machine, watched["id"])
 
     machine.run("dpkg", "--purge", "pollhook")
-    assert not machine.inside("/var/lib/private/pollhook").exists()
+    assert not machine.inside(STATE).exists()
     assert not machine.inside("/etc/pollhook").exists()
+
+
+def test_an_upgrade_judges_the_configuration_by_what_a_start_would_be_given(bare):
+    machine = bare
+    put_in(machine)
+    machine.inside(DROP_IN).parent.mkdir(exist_ok=True)
+    machine.inside("/etc/key-elsewhere").write_text(KEY)
+    machine.inside(DROP_IN).write_text(
+        "[Service]\n"
+        f'Environment=POLLHOOK_PROVIDERS__AMUX__API_KEY={KEY} "POLLHOOK_LOG__FORMAT=json"\n'
+        f"LoadCredential=providers__{LANE}__api_key:/etc/key-elsewhere\n"
+    )
+    add_lane(machine, "amux", key=False)
+    add_lane(machine, LANE, key=False)
+    machine.run("sh", "-c", "systemctl daemon-reload && systemctl restart pollhook")
+    first = process(machine)
+    add_lane(machine, "modelmax")
+
+    said = put_in(machine)
+
+    second = process(machine)
+    assert (state(machine), "still runs" in said, second != first) == ("active", False, True), said
+    machine.inside(f"{CREDENTIALS}/providers__modelmax__api_key").unlink()
+    said = put_in(machine)
+    assert (state(machine), process(machine)) == ("active", second)
+    assert "provider modelmax has no api_key" in said
+    assert machine.run("sh", "-c", "ls -d /run/pollhook.*", check=False).stdout == ""
