@@ -152,3 +152,28 @@ def test_an_upgrade_judges_the_configuration_by_what_a_start_would_be_given(bare
     assert (state(machine), process(machine)) == ("active", second)
     assert "provider modelmax has no api_key" in said
     assert machine.run("sh", "-c", "ls -d /run/pollhook.*", check=False).stdout == ""
+
+
+def test_what_the_administrator_has_stopped_or_forbidden_stays_so(bare):
+    machine = bare
+    machine.inside(POLICY).write_text("#!/bin/sh\nexit 101\n")
+    machine.inside(POLICY).chmod(0o755)
+    put_in(machine)
+    found = machine.show("pollhook.service", "ActiveState", "UnitFileState")
+    assert found == {"ActiveState": "inactive", "UnitFileState": "enabled"}, "policy-rc.d forbids a start"
+    machine.inside(POLICY).unlink()
+
+    machine.run("systemctl", "disable", "--now", *UNITS)
+    put_in(machine)
+    found = machine.show("pollhook.service", "ActiveState", "UnitFileState")
+    assert found == {"ActiveState": "inactive", "UnitFileState": "disabled"}
+
+    machine.run("dpkg", "--purge", "pollhook")
+    machine.run("systemctl", "mask", "pollhook.service")
+    put_in(machine)
+    assert machine.show("pollhook.service", "LoadState", "ActiveState") == {
+        "LoadState": "masked",
+        "ActiveState": "inactive",
+    }
+    machine.run("dpkg", "--purge", "pollhook")
+    assert machine.inside(BY_HAND).is_symlink(), "the mask is the administrator's"
