@@ -40,7 +40,10 @@ class Plan:
                 f"systemd {self.systemd} is too old; the units need {OLDEST_SYSTEMD} or newer (Debian 12 has 252)",
                 status=Exit.NOT_STARTED,
             )
-        self._require_no_package("apt purge pollhook, and run this again, to have it from this program instead")
+        self._require_no_package(
+            "apt remove pollhook, and run this again, to have it from this program instead; configuration and tasks",
+            "stay (do not purge it then: that would take /etc/pollhook/config.toml along)",
+        )
         _require_visible(self.program)
         etc = self.root / "etc/pollhook"
         return [
@@ -70,11 +73,11 @@ class Plan:
             *(self._purge() if is_purged else []),
         ]
 
-    def _require_no_package(self, advice: str) -> None:
+    def _require_no_package(self, *advice: str) -> None:
         """Raise Complaint where a package brought the units, which others would shadow, or a removal disable."""
         unit = self.root / "usr/lib/systemd/system/pollhook.service"
         if unit.exists():
-            raise Complaint(f"a package has installed Pollhook here: {unit} is its unit", advice, status=Exit.USAGE)
+            raise Complaint(f"a package has installed Pollhook here: {unit} is its unit", *advice, status=Exit.USAGE)
 
     def _unlink(self, link: Path) -> list[Step]:
         return [Gone(path=link)] if link.is_symlink() and link.readlink() == self.program else []

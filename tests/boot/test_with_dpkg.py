@@ -177,3 +177,28 @@ def test_what_the_administrator_has_stopped_or_forbidden_stays_so(bare):
     }
     machine.run("dpkg", "--purge", "pollhook")
     assert machine.inside(BY_HAND).is_symlink(), "the mask is the administrator's"
+
+
+def test_a_purge_spares_what_an_installation_by_hand_has_taken_over(bare):
+    machine = bare
+    put_in(machine)
+    machine.run("dpkg", "--remove", "pollhook")
+    machine.inside(BY_HAND).write_text("[Service]\nExecStart=/bin/true\n")
+
+    said = machine.run("dpkg", "--purge", "pollhook").stderr
+
+    assert "from an installation by hand" in said
+    assert machine.inside(f"{STATE}/pollhook.db").exists()
+    assert machine.inside(CREDENTIALS).exists()
+    machine.inside(BY_HAND).unlink()
+
+
+def test_a_purge_ends_where_the_state_has_a_disk_of_its_own(bare):
+    machine = bare
+    machine.run("sh", "-c", f"mkdir -p {STATE} && mount -t tmpfs none {STATE}")
+    put_in(machine)
+    machine.run("dpkg", "--purge", "pollhook")
+
+    assert list(machine.inside(STATE).iterdir()) == []
+    assert machine.run("dpkg-query", "--show", "pollhook", check=False).returncode != 0
+    machine.run("umount", STATE)

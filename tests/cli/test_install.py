@@ -88,6 +88,7 @@ def test_what_a_package_has_installed_is_the_packages_to_change(tmp_path, comman
 
     assert isinstance(refused, Complaint)
     assert (refused.status, str(unit) in refused.text, "apt" in refused.hints[0]) == (2, True, True)
+    assert "purge" not in refused.hints[0], "that would take the tasks"
     assert [path for path in tmp_path.rglob("*") if path.is_file()] == [unit]
 
 
