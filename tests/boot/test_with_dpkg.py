@@ -66,7 +66,7 @@ def is_kept(machine: Machine, task: str) -> bool:
 
 
 def test_an_installation_by_hand_is_not_mixed_with_and_goes_on_under_the_package_once_it_is_taken_away(machine):
-    machine.run("sh", "-c", FORGET)
+    machine.run("sh", "-c", f"{FORGET}; rm -f {CONFIG}; pollhook install --apply --no-start")
     add_lane(machine, LANE)
     machine.run("systemctl", "start", *UNITS)
     watched = json.loads(machine.run("pollhook", "watch", LANE, "job-1", "--json").stdout)
